@@ -93,7 +93,7 @@ class Result:
     @property
     def intervals(self) -> dict[int, tuple[float, float]]:
         """The 95 % Wilson interval of each recall, in percent."""
-        return {n: _percent_interval(count, self.queries) for n, count in self.hits.items()}
+        return {n: percent_interval(count, self.queries) for n, count in self.hits.items()}
 
     @property
     def conditions(self) -> dict[str, dict[str, Any]] | None:
@@ -169,7 +169,7 @@ class Result:
                     for n, count in part["hits"].items()
                 },
                 "interval": {
-                    str(n): [round(x, 4) for x in _percent_interval(count, part["queries"])]
+                    str(n): [round(x, 4) for x in percent_interval(count, part["queries"])]
                     for n, count in part["hits"].items()
                 },
             }
@@ -359,6 +359,7 @@ def _what_cosine_gives(
     )
 
 
-def _percent_interval(count: int, total: int) -> tuple[float, float]:
+def percent_interval(count: int, total: int) -> tuple[float, float]:
+    """The 95 % Wilson interval of `count` localized queries out of `total`, in percent."""
     low, high = wilson_interval(count, total)
     return 100 * low, 100 * high

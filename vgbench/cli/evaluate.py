@@ -1,0 +1,217 @@
+"""`vgbench evaluate` and `vgbench extract`: from a model to recalls, or to a file of descriptors."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from vgbench.cli import options
+
+Model = Annotated[
+    str,
+    typer.Argument(
+        metavar="MODEL",
+        help="A checkpoint (.safetensors, .pth, .pt, .ckpt), or 'reference' for the included model.",
+        show_default=False,
+    ),
+]
+
+
+def evaluate(
+    model: Model,
+    dataset: options.Datasets = None,
+    arch: options.Architecture = None,
+    distance: options.Distance = "l2",
+    resize: options.Resize = None,
+    resize_shorter: options.ShorterSide = None,
+    top: options.Top = 20,
+    device: options.Device = "auto",
+    precision: options.Precision = "float32",
+    submit: Annotated[
+        bool,
+        typer.Option("--submit/--no-submit", help="Enter the result on your board, or only print."),
+    ] = True,
+    name: options.Name = None,
+    method: options.Method = None,
+    authors: options.Authors = None,
+    link: options.Links = None,
+    licence: options.Licence = None,
+    training_data: options.TrainingData = None,
+    backbone: options.Backbone = None,
+    notes: options.Notes = None,
+    root: options.Root = None,
+    data_root: options.DataRoot = None,
+    as_json: options.Json = False,
+) -> None:
+    """Evaluate a model: recall@1/5/10/20 with intervals, and an entry on the leaderboard.
+
+    Without -d, every registered test set that is installed is taken; demo-city, which comes with
+    vgbench, always is.
+
+    [bold]Examples[/bold]
+
+      vgbench evaluate reference
+
+      vgbench evaluate best_model.pth -d tokyo-xs --resize 480 640
+
+      vgbench evaluate model.pt -d path/to/folder --arch 'resnet18(layer2)+gem+fc512'
+    """
+    from vgbench.cli.printing import print_json, print_result
+    from vgbench.datasets import load_dataset
+    from vgbench.entering import Entered, already_entered, weakest_status
+    from vgbench.entering import submit as enter
+    from vgbench.evaluation import evaluate as evaluate_model
+    from vgbench.models import load_model
+    from vgbench.progress import note
+
+    loaded = load_model(model, arch=arch)
+    names = dataset or default_test_sets(data_root)
+    splits = [load_dataset(one, data_root=data_root) for one in names]
+    results = [
+        evaluate_model(
+            loaded,
+            split,
+            distance=distance,
+            top=top,
+            resize=_resize(resize, resize_shorter),
+            device=device,
+            precision=precision,
+        )
+        for split in splits
+    ]
+    entered: Entered | None = None
+    if submit:
+        entered = None if name else already_entered(results, root)
+        entered = entered or enter(
+            results,
+            name or Path(model).stem,
+            root=root,
+            method=method or loaded.describe.get("method"),
+            authors=authors,
+            links=link or (),
+            licence=licence or loaded.describe.get("licence"),
+            training_data=training_data or loaded.describe.get("training_data"),
+            backbone=backbone or loaded.architecture.split("+")[0],
+            notes=notes,
+        )
+    if as_json:
+        document: dict[str, Any] = (
+            entered.to_json()
+            if entered
+            else {
+                "submission": None,
+                "status": weakest_status(results),
+                "results": [result.to_json() for result in results],
+            }
+        )
+        print_json(document)
+        return
+    typer.echo(
+        f"{loaded.architecture}, {loaded.parameters:,} parameters, from {loaded.source or model}"
+    )
+    for result in results:
+        typer.echo("")
+        print_result(result)
+    typer.echo("")
+    if entered is None:
+        note("Not entered on a board (--no-submit).")
+    else:
+        print_entered(entered)
+
+
+def extract(
+    model: Model,
+    dataset: Annotated[
+        str,
+        typer.Option("-d", "--dataset", metavar="DATASET[/SPLIT]", help="What to describe."),
+    ],
+    output: Annotated[
+        Path, typer.Option("-o", "--output", help="The .npy file to write, rows in dataset order.")
+    ] = Path("descriptors.npy"),
+    arch: options.Architecture = None,
+    resize: options.Resize = None,
+    resize_shorter: options.ShorterSide = None,
+    device: options.Device = "auto",
+    precision: options.Precision = "float32",
+    data_root: options.DataRoot = None,
+    as_json: options.Json = False,
+) -> None:
+    """Make descriptors of a dataset and keep them: one float32 array, database rows first.
+
+    The rows are in the order that `vgbench datasets info NAME --paths` prints, and the file submits
+    as it is: vgbench submit descriptors.npy
+    """
+    from vgbench.cli.printing import print_json
+    from vgbench.datasets import load_dataset
+    from vgbench.descriptors import extract as extract_descriptors
+    from vgbench.models import load_model
+
+    if output.suffix != ".npy":
+        output = output.with_name(output.name + ".npy")
+    loaded = load_model(model, arch=arch)
+    split = load_dataset(dataset, data_root=data_root)
+    made = extract_descriptors(
+        loaded,
+        split,
+        resize=_resize(resize, resize_shorter),
+        device=device,
+        precision=precision,
+        out=output,
+    )
+    rows, dimension = made.descriptors.shape
+    seconds = made.seconds["extraction"]
+    if as_json:
+        print_json(
+            {
+                "descriptors": str(output),
+                "dataset": split.id,
+                "split": split.split,
+                "fingerprint": split.ground_truth,
+                "rows": rows,
+                "dimension": dimension,
+                "architecture": loaded.architecture,
+                "image_size": made.image_size,
+                "resize": made.resize,
+                "device": made.device,
+                "seconds": made.seconds,
+                "settings": made.settings,
+            }
+        )
+        return
+    typer.echo(
+        f"{output}: {rows:,} × {dimension} float32 ({len(split.database_paths):,} database, then "
+        f"{len(split.query_paths):,} queries) of {split.id}/{split.split}, "
+        f"{rows / seconds:.1f} images/s"
+    )
+
+
+def default_test_sets(data_root: Path | None) -> list[str]:
+    """Every registered dataset whose test split is here; demo-city is, since it comes along."""
+    from vgbench.datasets import installed
+    from vgbench.datasets.registry import load_registry
+
+    registered = load_registry()
+    here = {name for name, split in installed(data_root) if split == "test"}
+    return [name for name in registered if name == "demo-city" or name in here]
+
+
+def print_entered(entered: Any) -> None:
+    """Say where the entry is and how to see it among the others."""
+    if entered.new:
+        typer.echo(f"Entered as {entered.slug} ({entered.status}): {entered.folder}")
+    else:
+        typer.echo(
+            f"The same predictions of the same weights are on the board already, as "
+            f"{entered.slug} ({entered.status}); give --name to enter them again."
+        )
+    typer.echo("See it among the others: vgbench leaderboard")
+
+
+def _resize(exact: tuple[int, int] | None, shorter: int | None) -> int | tuple[int, int] | None:
+    from vgbench.errors import UsageError
+
+    if exact and shorter:
+        raise UsageError("--resize and --resize-shorter exclude each other.")
+    return exact or shorter

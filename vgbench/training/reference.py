@@ -1,0 +1,155 @@
+"""Train the reference model: the study's network and recipe on demo-city's train split.
+
+    python -m vgbench.demo_city CITY --split train
+    python -m vgbench.training.reference CITY/train -o reference.safetensors
+
+The recipe is the study's best: ResNet-18 to layer2, GeM with p = 3, a linear layer to 512; circle
+loss (m = 0.25, gamma = 64) over all pairs of a batch; AdamW at 2.5e-3 with weight decay 1e-3; cosine
+annealing to 1e-6, stepped by epoch; RandAugment with three operations; four images of a place in an
+item; the epoch with the best R@1 on the validation split is kept. What differs is said in the
+model's card: it starts from random weights, for more and smaller batches.
+"""
+
+from __future__ import annotations
+
+import argparse
+import copy
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torchvision.transforms import v2
+
+from vgbench.datasets import load_dataset
+from vgbench.evaluation import evaluate
+from vgbench.models import save_model, untrained_model
+from vgbench.training.places import Places
+
+ARCHITECTURE = "resnet18(layer2)+gem+fc512"
+MEAN = (0.485, 0.456, 0.406)
+DEVIATION = (0.229, 0.224, 0.225)
+
+
+def train(
+    folder: Path,
+    *,
+    epochs: int = 10,
+    places_per_batch: int = 64,
+    learning_rate: float = 2.5e-3,
+    weight_decay: float = 1e-3,
+    seed: int = 0,
+    validation: str = "demo-city/val",
+    report: Any = print,
+) -> tuple[nn.Module, list[dict[str, float]]]:
+    """Train and return the module of the best epoch, and the curve: one entry per epoch.
+
+    Parameters
+    ----------
+    folder
+        Images with place ids in their names, all of one size.
+    report
+        Called with each entry of the curve as soon as it is known.
+    """
+    from pytorch_metric_learning.losses import CircleLoss
+
+    torch.manual_seed(seed)
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    places = Places(folder)
+    network = untrained_model(ARCHITECTURE, seed=seed).module
+    network.to(device, memory_format=torch.channels_last).train()
+    loss_of = CircleLoss(m=0.25, gamma=64)
+    optimizer = torch.optim.AdamW(
+        network.parameters(), lr=learning_rate, weight_decay=weight_decay
+    )
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, epochs, eta_min=1e-6)
+    augment = v2.RandAugment(num_ops=3)
+    half = _half_precision(network, device)
+    split = load_dataset(validation)
+
+    curve: list[dict[str, float]] = []
+    best: nn.Module | None = None
+    for epoch in range(epochs):
+        started = time.perf_counter()
+        losses = []
+        for images, labels in places.batches(places_per_batch, seed * 1000 + epoch, augment):
+            optimizer.zero_grad(set_to_none=True)
+            with torch.autocast(device, torch.bfloat16, enabled=half):
+                descriptors = network(_normalise(images.to(device)))
+            loss = loss_of(descriptors.float(), labels.to(device))
+            loss.backward()
+            optimizer.step()
+            losses.append(loss.item())
+        schedule.step()
+        seconds = time.perf_counter() - started
+        network.eval()
+        recalls = evaluate(copy.deepcopy(network), split).recalls
+        network.train()
+        curve.append(
+            {"epoch": epoch, "loss": sum(losses) / max(1, len(losses)), "seconds": seconds}
+            | {f"recall_{n}": recall for n, recall in recalls.items()}
+        )
+        report(curve[-1])
+        if best is None or recalls[1] > max(e["recall_1"] for e in curve[:-1]):
+            best = copy.deepcopy(network).eval()
+    assert best is not None
+    return best, curve
+
+
+def _normalise(images: Tensor) -> Tensor:
+    """Images uint8 (B, 3, H, W) to floats with ImageNet's mean and deviation, channels last."""
+    mean = torch.tensor(MEAN, device=images.device).view(1, 3, 1, 1)
+    deviation = torch.tensor(DEVIATION, device=images.device).view(1, 3, 1, 1)
+    return ((images / 255 - mean) / deviation).contiguous(memory_format=torch.channels_last)
+
+
+def _half_precision(network: nn.Module, device: str) -> bool:
+    """Whether bfloat16 is faster here: some processors have it, on others it is very slow."""
+    images = torch.randint(0, 255, (16, 3, 192, 256), dtype=torch.uint8, device=device)
+    fastest = {}
+    for half in (False, True):
+        for _ in range(2):
+            started = time.perf_counter()
+            with torch.autocast(device, torch.bfloat16, enabled=half):
+                descriptors = network(_normalise(images))
+            descriptors.float().square().mean().backward()
+            if device == "cuda":
+                torch.cuda.synchronize()
+            fastest[half] = time.perf_counter() - started
+    network.zero_grad(set_to_none=True)
+    for module in network.modules():  # what the measurement left behind in the running statistics
+        if isinstance(module, nn.BatchNorm2d):
+            module.reset_running_stats()
+    return fastest[True] < fastest[False]
+
+
+def main() -> None:
+    """Parse the command line, train, and write weights and curve."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("folder", type=Path, help="images with place ids in their names")
+    parser.add_argument("-o", "--output", type=Path, default=Path("reference.safetensors"))
+    parser.add_argument("--epochs", type=int, default=10)
+    parser.add_argument("--places-per-batch", type=int, default=64)
+    parser.add_argument("--learning-rate", type=float, default=2.5e-3)
+    parser.add_argument("--weight-decay", type=float, default=1e-3)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--validation", default="demo-city/val", metavar="DATASET[/SPLIT]")
+    options = parser.parse_args()
+    best, curve = train(
+        options.folder,
+        epochs=options.epochs,
+        places_per_batch=options.places_per_batch,
+        learning_rate=options.learning_rate,
+        weight_decay=options.weight_decay,
+        seed=options.seed,
+        validation=options.validation,
+        report=lambda entry: print(json.dumps(entry), flush=True),
+    )
+    save_model(best, options.output, {"architecture": ARCHITECTURE})
+    options.output.with_suffix(".curve.json").write_text(json.dumps(curve, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()
