@@ -1,0 +1,240 @@
+"""Rankings: which rows may be compared with each other, and in what order they stand.
+
+A ranking holds rows of the same dataset, split, fingerprints, threshold and protocol version only.
+What else there is of a dataset stands apart, and says why.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, NamedTuple
+
+from vgbench.errors import UsageError
+from vgbench.leaderboard.columns import RECALL_VALUES, Row
+from vgbench.leaderboard.text import clean_text
+
+RECALL_KEYS = tuple(f"recall_{n}" for n in RECALL_VALUES)
+
+SORT_KEYS = (*RECALL_KEYS, "dimension", "parameters", "name", "submitted")
+"""What rows can be put in order by; unknown values stand last."""
+
+
+class Key(NamedTuple):
+    """What two rows must share to be compared."""
+
+    dataset: str
+    split: str
+    ground_truth: str | None
+    content: str | None
+    threshold: float
+    protocol: int
+
+
+class Place(NamedTuple):
+    """A row and its rank; None where it is not ranked, `tied` where others have the same."""
+
+    rank: int | None
+    tied: bool
+    row: Row
+
+    @property
+    def label(self) -> str:
+        """The rank as it is shown.
+
+        >>> Place(3, True, {}).label
+        '3='
+        """
+        return "–" if self.rank is None else f"{self.rank}{'=' if self.tied else ''}"
+
+
+@dataclass(frozen=True)
+class Ranking:
+    """Rows that may be compared, in order.
+
+    `apart` says why they are not in the ranking that stands before them; None for the main one of
+    a dataset and split. Published numbers and rows whose images are unknown have no ranks.
+    """
+
+    key: Key
+    places: tuple[Place, ...]
+    apart: str | None = None
+
+    @property
+    def title(self) -> str:
+        """The dataset and split."""
+        return f"{self.key.dataset}/{self.key.split}"
+
+    @property
+    def published(self) -> bool:
+        """Whether these are numbers from publications."""
+        return bool(self.places[0].row["status"] == "published")
+
+    @property
+    def queries(self) -> int | None:
+        """Number of queries; None where unknown."""
+        count: int | None = self.places[0].row["queries"]
+        return count
+
+    @property
+    def database(self) -> int | None:
+        """Number of database images; None where unknown."""
+        count: int | None = self.places[0].row["database"]
+        return count
+
+    @property
+    def smallest_step(self) -> float | None:
+        """The percentage points that one query makes."""
+        return 100 / self.queries if self.queries else None
+
+
+def rank_rows(
+    rows: Iterable[Row], dataset: str | None = None, sort: str = "recall_1"
+) -> list[Ranking]:
+    """Put rows into rankings: by dataset and split, the main one first, then what stands apart.
+
+    Parameters
+    ----------
+    rows
+        Rows of the table.
+    dataset
+        `"tokyo-xs"` or `"tokyo-xs/test"`: this dataset only.
+    sort
+        One of `SORT_KEYS`, also written `R@5` or `recall@5`. By a recall, ranks are counted by it
+        and then by the others in the order 1, 5, 10, 20; by anything else, ranks stay those of
+        recall@1 and only the order changes.
+
+    Raises
+    ------
+    UsageError
+        When there is no such key, or no row of such a dataset.
+    """
+    sort = sort_key(sort)
+    rows = list(rows)
+    if dataset is not None:
+        rows = _of_dataset(rows, dataset)
+    splits: dict[tuple[str, str], dict[tuple[bool, Key], list[Row]]] = {}
+    for row in rows:
+        groups = splits.setdefault((row["dataset"], row["split"]), {})
+        groups.setdefault((row["status"] == "published", row_key(row)), []).append(row)
+    rankings: list[Ranking] = []
+    for _, groups in sorted(splits.items()):
+        main: Key | None = None
+        for (published, key), members in sorted(groups.items(), key=_group_order):
+            ranked = not published and key.content is not None
+            apart = _why_apart(key, main, published)
+            rankings.append(Ranking(key, _places(members, sort, ranked), apart))
+            if main is None and not published:
+                main = key
+    return rankings
+
+
+def sort_key(text: str) -> str:
+    """The column that a name for it means.
+
+    >>> sort_key("R@5"), sort_key("name")
+    ('recall_5', 'name')
+
+    Raises
+    ------
+    UsageError
+        When there is none.
+    """
+    plain = text.strip().lower().replace("@", "_").replace("-", "_")
+    number = plain.removeprefix("recall").removeprefix("r").lstrip("_")
+    if f"recall_{number}" in SORT_KEYS:
+        return f"recall_{number}"
+    if plain in SORT_KEYS:
+        return plain
+    raise UsageError(f"Cannot sort by {clean_text(text)!r}: choose one of {', '.join(SORT_KEYS)}.")
+
+
+def row_key(row: Row) -> Key:
+    """What a row must share with another to be compared with it."""
+    return Key(*(row[field] for field in Key._fields))
+
+
+def _of_dataset(rows: Sequence[Row], dataset: str) -> list[Row]:
+    name, _, split = dataset.partition("/")
+    found = [row for row in rows if row["dataset"] == name and split in ("", row["split"])]
+    if not found:
+        held = sorted({f"{row['dataset']}/{row['split']}" for row in rows})
+        raise UsageError(
+            f"The board has no results on {clean_text(dataset)!r}. "
+            + (f"It has {', '.join(held)}." if held else "It is empty.")
+        )
+    return found
+
+
+def _group_order(group: tuple[tuple[bool, Key], list[Row]]) -> tuple[Any, ...]:
+    """The main group of a split comes first: pinned ground truth, then the most rows."""
+    (published, key), members = group
+    pinned = any(row["status"] in ("verified", "reproduced") for row in members)
+    return (
+        published, key.content is None, not pinned, -len(members), -key.protocol, key.threshold,
+        key.ground_truth or "", key.content or "",
+    )  # fmt: skip
+
+
+def _why_apart(key: Key, main: Key | None, published: bool) -> str | None:
+    if published:
+        return "published numbers: nothing to recompute, and the images may be others"
+    reasons = []
+    if main is not None:
+        if key.protocol != main.protocol:
+            reasons.append(f"protocol {key.protocol}, not {main.protocol}")
+        if key.threshold != main.threshold:
+            reasons.append(f"threshold {key.threshold:g} m, not {main.threshold:g} m")
+        if key.ground_truth != main.ground_truth:
+            reasons.append(
+                f"other ground truth ({_short(key.ground_truth)}, not {_short(main.ground_truth)})"
+            )
+        elif key.content is not None and key.content != main.content:
+            reasons.append(
+                f"other images under the same names ({_short(key.content)}, "
+                f"not {_short(main.content)})"
+            )
+    if key.content is None:
+        reasons.append("unknown which images were described, so not ranked")
+    return "; ".join(reasons) or None
+
+
+def _short(fingerprint: str | None) -> str:
+    return "unknown" if fingerprint is None else f"{fingerprint[:8]}…"
+
+
+def _places(rows: Sequence[Row], sort: str, ranked: bool) -> tuple[Place, ...]:
+    by = sort if sort in RECALL_KEYS else RECALL_KEYS[0]
+    order = [by, *(key for key in RECALL_KEYS if key != by)]
+
+    def score(row: Row) -> tuple[float, ...]:
+        return tuple(-1.0 if row[key] is None else row[key] for key in order)
+
+    rows = sorted(rows, key=lambda row: (tuple(-value for value in score(row)), row["slug"]))
+    scores = [score(row) for row in rows]
+    places = []
+    rank = 1
+    for index, row in enumerate(rows):
+        if index and scores[index] != scores[index - 1]:
+            rank = index + 1
+        tied = scores[index] in (
+            scores[index - 1] if index else None,
+            scores[index + 1] if index + 1 < len(scores) else None,
+        )
+        places.append(Place(rank if ranked else None, ranked and tied, row))
+    if sort not in RECALL_KEYS:
+        places.sort(key=_orders(sort))
+    return tuple(places)
+
+
+def _orders(sort: str) -> Callable[[Place], tuple[Any, ...]]:
+    def value(place: Place) -> tuple[Any, ...]:
+        found = place.row[sort]
+        if isinstance(found, datetime):  # the newest first
+            found = -found.timestamp()
+        elif isinstance(found, str):
+            found = found.casefold()
+        return (found is None, 0 if found is None else found)
+
+    return value
