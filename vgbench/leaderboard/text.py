@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 _MARKDOWN = re.compile(r"([\\`*_{}\[\]()#+!|~$])")
 _SPACES = re.compile(r"\s+")
 _PLAIN = re.compile(r"[ -~]*")
+_NARROW = re.compile(r"[ -~–—…·─]*")
 _COMBINING_IN_A_ROW = 2
 
 
@@ -102,7 +103,7 @@ def display_width(text: str) -> int:
     >>> display_width("Łódź"), display_width("東京")
     (4, 4)
     """
-    if text.isascii():
+    if _NARROW.fullmatch(text):
         return len(text)
     return sum(_character_width(character) for character in text)
 
