@@ -1,0 +1,125 @@
+"""All parallelograms that one photograph may show, and the textures that their keys stand for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+
+from . import props, textures
+from .buildings import building
+from .camera import Camera, Floats, Parts, TextureKey
+from .city import District, Thing, district
+from .facades import blade, bow, dormer, facade
+from .masonry import KERB, Collector, masonry
+from .seeds import rng_of, sin_cos
+from .textures import Texture
+from .traffic import traffic
+
+REACH = 165.0
+"""How far away buildings are still drawn, in metres."""
+
+
+def _facade(seed: int, width: float, floors: int) -> Texture:
+    return facade(building(seed, width, floors))
+
+
+def _bow(seed: int, width: float, floors: int) -> Texture:
+    return bow(building(seed, width, floors))
+
+
+_MAKERS: dict[str, Callable[..., Texture]] = {
+    "facade": _facade,
+    "bow": _bow,
+    "dormer": dormer,
+    "blade": blade,
+    "wall": textures.plain_wall,
+    "roof": textures.roof,
+    "flat": textures.flat,
+    "grass": textures.grass,
+    "carriageway": textures.carriageway,
+    "pavement": textures.pavement,
+    "crossing": props.crossing,
+    "railing": props.railing,
+    "awning": props.awning,
+    "gable": props.gable,
+    "shadow": props.shadow,
+    "paint": props.paint,
+    "car_side": props.car_side,
+    "car_end": props.car_end,
+    "car_glass": props.car_glass,
+    "tree": props.tree,
+    "person": props.person,
+    "lamp": props.lamp_post,
+    "sign": props.traffic_sign,
+    "furniture": props.furniture,
+    "skyline": props.skyline,
+}
+
+
+def texture_of(key: TextureKey) -> Texture:
+    """Return the texture that a key, a kind and its arguments, stands for."""
+    arguments: tuple[Any, ...] = key[1:]
+    return _MAKERS[str(key[0])](*arguments)
+
+
+@lru_cache(maxsize=2)
+def _centres(seed: int, columns: int, rows: int) -> tuple[Floats, Floats]:
+    parts = masonry(seed, columns, rows)
+    middle = parts.corner + (parts.across + parts.down) / 2
+    span = np.abs(parts.across) + np.abs(parts.down)
+    return middle, np.maximum(span[:, 0], span[:, 1])
+
+
+def view(camera: Camera, plan_of: tuple[int, int, int], seed: int, occluded: bool, crowd: float) -> Parts:
+    """Return what may be seen from ``camera`` at the moment ``seed``."""
+    plan = district(*plan_of)
+    built = masonry(*plan_of)
+    middle, span = _centres(*plan_of)
+    sine, cosine = sin_cos(camera.heading)
+    dx, dy = middle[:, 0] - camera.x, middle[:, 1] - camera.y
+    ahead = dx * sine + dy * cosine
+    aside = np.abs(dx * cosine - dy * sine)
+    slope = camera.width / 2 / camera.focal
+    rows = np.flatnonzero((ahead > -span) & (ahead < REACH + span) & (aside < ahead * slope + span + 3))
+    moving, people = traffic(plan, camera, seed, occluded, crowd)
+    _things(moving, plan, people, camera)
+    _skyline(moving, camera, plan)
+    loose = moving.parts()
+    return Parts(
+        *(np.concatenate([a[rows], b]) for a, b in zip(built[:8], loose[:8], strict=True)),
+        [built.textures[k] for k in rows.tolist()] + loose.textures,
+    )
+
+
+def _things(out: Collector, plan: District, people: list[Thing], camera: Camera) -> None:
+    """Add trees, lamps, signs and people, turned towards the camera."""
+    sine, cosine = sin_cos(camera.heading)
+    for thing in (*plan.things, *people):
+        dx, dy = thing.x - camera.x, thing.y - camera.y
+        ahead = dx * sine + dy * cosine
+        reach = 150 if thing.kind == "tree" else 80
+        if not 0.9 < ahead < reach or abs(dx * cosine - dy * sine) > ahead * 1.3 + 5:
+            continue
+        if thing.kind == "tree" and ahead < 2.5:
+            continue
+        half = thing.width / 2
+        out.add((thing.x - cosine * half, thing.y + sine * half, thing.height + KERB),
+                (cosine * thing.width, -sine * thing.width, 0), (0, 0, -thing.height), (thing.kind, thing.number),
+                both_sides=True)  # fmt: skip
+        if thing.kind in ("person", "tree") and ahead < 40:
+            size = 0.5 if thing.kind == "person" else 1.1
+            out.add((thing.x - size, thing.y + size, KERB + 0.01), (2 * size, 0, 0), (0, -2 * size, 0),
+                    ("shadow",), both_sides=True, bias=0.03)  # fmt: skip
+
+
+def _skyline(out: Collector, camera: Camera, plan: District) -> None:
+    """Close the view with distant roofs on eight sides, far beyond the last street."""
+    for k in range(8):
+        sine, cosine = sin_cos(45.0 * k + 11)
+        x, y = camera.x + sine * 195, camera.y + cosine * 195
+        high = 11 + int(rng_of("skyline", plan.seed, k).integers(5))
+        out.add((x - cosine * 82, y + sine * 82, high), (cosine * 164, -sine * 164, 0), (0, 0, -high - 1),
+                ("skyline", k), both_sides=True)  # fmt: skip
