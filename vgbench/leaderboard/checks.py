@@ -191,14 +191,14 @@ def _prediction_problems(entry: Entry, queries: int, database: int) -> list[str]
         return [f"{rows.shape[1]} predictions per query from {database:,} database images"]
     problems = _path_problems(paths)
     wrong = ((rows < 0) | (rows >= database)).any(axis=1)
-    problems += _of_queries("predict rows outside the database", wrong, paths)
+    problems += _of_queries("rows outside the database", wrong, paths)
     ordered = np.sort(rows, axis=1)
     repeated = (ordered[:, 1:] == ordered[:, :-1]).any(axis=1)
-    problems += _of_queries("predict a database image more than once", repeated, paths)
+    problems += _of_queries("a database image more than once", repeated, paths)
     infinite = ~np.isfinite(distances).all(axis=1)
-    problems += _of_queries("have distances that are not finite", infinite, paths)
+    problems += _of_queries("distances that are not finite", infinite, paths)
     falling = (distances[:, 1:] < distances[:, :-1]).any(axis=1)
-    problems += _of_queries("have predictions out of order: distances fall", falling, paths)
+    problems += _of_queries("predictions out of order: distances fall", falling, paths)
     return problems
 
 
@@ -228,7 +228,7 @@ def _of_queries(what: str, wrong: Any, paths: Sequence[str]) -> list[str]:
     named = [f"{clean_text(paths[index])[:120]} (query {index})" for index in found[:11]]
     named += [""] * (len(found) - len(named))
     noun = "query" if len(found) == 1 else "queries"
-    return [f"{len(found):,} {noun} {what}:\n" + first_ten(named, "queries")]
+    return [f"{len(found):,} {noun} with {what}:\n" + first_ten(named, "queries")]
 
 
 def _listed(values: Iterable[str]) -> str:
