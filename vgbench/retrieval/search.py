@@ -327,8 +327,9 @@ def _shift(approximation: _Approximation, queries: Rows, allowed: Vectors) -> Ve
 
 def _norms(vectors: NDArray[np.float32]) -> Vectors:
     """Lengths of float32 vectors, float64 (n,), a little rounded up."""
-    squares: Vectors = np.einsum("ij,ij->i", vectors, vectors).astype(np.float64)
-    return np.sqrt(squares) * (1 + vectors.shape[1] * _ROUNDING_32)
+    squares = np.einsum("ij,ij->i", vectors, vectors).astype(np.float64)
+    norms: Vectors = np.sqrt(squares) * (1 + vectors.shape[1] * _ROUNDING_32)
+    return norms
 
 
 def _check(database: Rows, queries: Rows, k: int, distance: str, block: int) -> None:
