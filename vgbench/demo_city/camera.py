@@ -21,8 +21,13 @@ from .textures import LEVELS, Texture
 Floats = npt.NDArray[np.float64]
 TextureKey = tuple[object, ...]
 
+SHADOW: TextureKey = ("shadow",)
+"""Parts of this key darken what lies in their plane and show nothing themselves."""
+
 NEAR = 0.15
 FAR = 230.0
+SPECK = 5
+"""Parts whose box has no more pixels than this are left out."""
 
 
 @dataclass(frozen=True)
@@ -47,7 +52,11 @@ class Camera:
 
     def axes(self) -> Floats:
         """Return the camera's right, up and forward directions as rows."""
-        (sh, ch), (sp, cp), (sr, cr) = sin_cos(self.heading), sin_cos(self.pitch), sin_cos(self.roll)
+        (sh, ch), (sp, cp), (sr, cr) = (
+            sin_cos(self.heading),
+            sin_cos(self.pitch),
+            sin_cos(self.roll),
+        )
         right, ahead = (ch, -sh, 0.0), (sh * cp, ch * cp, sp)
         up = (-sh * sp, -ch * sp, cp)
         turned_right = [r * cr + u * sr for r, u in zip(right, up, strict=True)]
@@ -75,14 +84,21 @@ class Parts(NamedTuple):
 
 
 class Frame(NamedTuple):
-    """What each pixel shows, flat arrays of height × width: texel, depth (inf: sky), row of the parts."""
+    """What each pixel shows, flat arrays of height × width.
+
+    The texel, its depth (inf: sky), its row of the parts (-1: sky), and how much of the light soft
+    shadows on the ground leave (1: all).
+    """
 
     texel: npt.NDArray[np.uint32]
     depth: npt.NDArray[np.float32]
     part: npt.NDArray[np.int32]
+    shadow: npt.NDArray[np.float32]
 
 
-_BAYER = np.array([[0, 8, 2, 10], [12, 4, 14, 6], [3, 11, 1, 9], [15, 7, 13, 5]], np.int32) * 14 + 22
+_BAYER = (
+    np.array([[0, 8, 2, 10], [12, 4, 14, 6], [3, 11, 1, 9], [15, 7, 13, 5]], np.int32) * 14 + 22
+)
 
 
 def pixel_grid(camera: Camera) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
@@ -114,7 +130,9 @@ def _dot(a: Floats, b: Floats) -> Floats:
     return a[:, 0] * b[:, 0] + a[:, 1] * b[:, 1] + a[:, 2] * b[:, 2]
 
 
-def _boxes(corner: Floats, across: Floats, down: Floats, camera: Camera) -> tuple[Floats, Floats, Floats]:
+def _boxes(
+    corner: Floats, across: Floats, down: Floats, camera: Camera
+) -> tuple[Floats, Floats, Floats]:
     """Return the parts' pixel boxes (x0, x1, y0, y1) and their nearest and farthest depth."""
     corners = [corner, corner + across, corner + across + down, corner + down]
     focal = camera.focal
@@ -161,31 +179,53 @@ def rasterise(camera: Camera, parts: Parts, texture_of: Callable[[TextureKey], T
     for_u, for_v = _cross(down, corner), _cross(corner, across)
     area = np.sqrt(_dot(normal, normal))
     box, nearest, farthest = _boxes(corner, across, down, camera)
+    # The side of a texel's square, in metres, is spread / sqrt(its width × height).
+    spread = np.sqrt(np.sqrt(_dot(across, across) * _dot(down, down)))
     visible = (
-        (farthest > NEAR) & (nearest < FAR) & (box[:, 1] > box[:, 0]) & (box[:, 3] > box[:, 2]) & (area > 0)
+        (farthest > NEAR)
+        & (nearest < FAR)
+        & (box[:, 1] > box[:, 0])
+        & (box[:, 3] > box[:, 2])
+        & (area > 0)
+        & ((box[:, 1] - box[:, 0]) * (box[:, 3] - box[:, 2]) > SPECK)
     )
     visible &= (plane < 0) | parts.both_sides
     order = np.flatnonzero(visible)
     order = order[np.argsort(nearest[order] - parts.bias[order], kind="stable")]
     canvas = _Canvas(camera)
+    shadows: list[tuple[_Box, _Planes, float]] = []
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
-        for row in order.tolist():
-            x0, x1, y0, y1 = (int(v) for v in box[row])
-            if canvas.hidden(x0, x1, y0, y1, nearest[row] - parts.bias[row]):
+        for row, sides, near in zip(
+            order.tolist(),
+            box[order].astype(np.int64).tolist(),
+            (nearest[order] - parts.bias[order]).tolist(),
+            strict=True,
+        ):
+            x0, x1, y0, y1 = sides
+            if canvas.hidden(x0, x1, y0, y1, near):
+                continue
+            planes = (for_u[row].tolist(), for_v[row].tolist(), normal[row].tolist())
+            if parts.textures[row] == SHADOW:
+                shadows.append(((x0, x1, y0, y1), planes, float(plane[row])))
                 continue
             canvas.draw(
                 row,
                 (x0, x1, y0, y1),
-                (for_u[row].tolist(), for_v[row].tolist(), normal[row].tolist()),
+                planes,
                 float(plane[row]),
                 float(area[row]),
-                (math.sqrt(float(_dot(across[row : row + 1], across[row : row + 1])[0])),
-                 math.sqrt(float(_dot(down[row : row + 1], down[row : row + 1])[0]))),
+                float(spread[row]),
                 (float(parts.repeat[row, 0]), float(parts.repeat[row, 1])),
                 float(parts.bias[row]),
                 texture_of(parts.textures[row]),
-            )  # fmt: skip
-    return Frame(canvas.texel.ravel(), canvas.depth.ravel(), canvas.part.ravel())
+            )
+        for sides_of, planes, height in shadows:
+            canvas.darken(sides_of, planes, height)
+    return Frame(*(a.ravel() for a in (canvas.texel, canvas.depth, canvas.part, canvas.shadow)))
+
+
+_Box = tuple[int, int, int, int]
+_Planes = tuple[list[float], list[float], list[float]]
 
 
 class _Canvas:
@@ -196,6 +236,7 @@ class _Canvas:
         self.texel = np.zeros(shape, np.uint32)
         self.depth = np.full(shape, np.inf, np.float32)
         self.part = np.full(shape, -1, np.int32)
+        self.shadow = np.ones(shape, np.float32)
         self.width = camera.width
         reps = (camera.height // 4 + 1, camera.width // 4 + 1)
         self.dither = np.tile(_BAYER, reps)[: camera.height, : camera.width]
@@ -203,16 +244,16 @@ class _Canvas:
     def hidden(self, x0: int, x1: int, y0: int, y1: int, nearest: float) -> bool:
         """Return whether everything in the box is already nearer; looks at every fourth pixel or so."""
         step_y, step_x = max((y1 - y0) // 6, 1), max((x1 - x0) // 8, 1)
-        return bool((self.depth[y0:y1:step_y, x0:x1:step_x] < nearest).all())
+        return bool(self.depth[y0:y1:step_y, x0:x1:step_x].max() < nearest)
 
     def draw(
         self,
         row: int,
-        box: tuple[int, int, int, int],
-        planes: tuple[list[float], list[float], list[float]],
+        box: _Box,
+        planes: _Planes,
         plane: float,
         area: float,
-        lengths: tuple[float, float],
+        spread: float,
         repeat: tuple[float, float],
         bias: float,
         texture: Texture,
@@ -231,14 +272,18 @@ class _Canvas:
         b = [p - q / 2 for p, q in zip(b, n, strict=True)]
         u = ((xs * f(a[0]) + f(a[2])) + ys * f(a[1])) / below
         v = ((xs * f(b[0]) + f(b[2])) + ys * f(b[1])) / below
-        seen = (depth < self.depth[y0:y1, x0:x1]) & (depth > 0) & (np.abs(u) < 0.5) & (np.abs(v) < 0.5)
+        seen = (
+            (depth < self.depth[y0:y1, x0:x1]) & (depth > 0) & (np.abs(u) < 0.5) & (np.abs(v) < 0.5)
+        )
         at = np.flatnonzero(seen)
         if not len(at):
             return
         u, v, depth = u.ravel()[at] + f(0.5), v.ravel()[at] + f(0.5), depth.ravel()[at]
         wide = x1 - x0
         at = (at // wide + y0) * self.width + at % wide + x0
-        index = _lookup(texture, u, v, depth, repeat, self._switches(plane, area, lengths, repeat, texture))
+        index = _lookup(
+            texture, u, v, depth, repeat, self._switches(plane, area, spread, repeat, texture)
+        )
         texel = texture.texels[index]
         if texture.cutout:
             solid = (texel >> 24).astype(np.int32) > self.dither.ravel()[at]
@@ -247,11 +292,24 @@ class _Canvas:
         self.depth.ravel()[at] = depth
         self.part.ravel()[at] = row
 
+    def darken(self, box: _Box, planes: _Planes, plane: float) -> None:
+        """Darken what lies in the plane of a soft shadow, most in the shadow's middle."""
+        x0, x1, y0, y1 = box
+        xs, ys = self.xs[x0:x1], self.ys[y0:y1, None]
+        f = np.float32
+        a, b, n = planes
+        below = (xs * f(n[0]) + f(n[2])) + ys * f(n[1])
+        away = np.abs(self.depth[y0:y1, x0:x1] - f(plane) / below)
+        u = np.abs(((xs * f(a[0]) + f(a[2])) + ys * f(a[1])) / below - f(0.5))
+        v = np.abs(((xs * f(b[0]) + f(b[2])) + ys * f(b[1])) / below - f(0.5))
+        strength = np.minimum(np.maximum(f(2.6) - np.maximum(u, v) * f(5.2), f(0)), f(0.78))
+        self.shadow[y0:y1, x0:x1] *= np.where(away < f(0.3), f(1) - strength, f(1))
+
     def _switches(
         self,
         plane: float,
         area: float,
-        lengths: tuple[float, float],
+        spread: float,
         repeat: tuple[float, float],
         texture: Texture,
     ) -> list[float]:
@@ -261,9 +319,8 @@ class _Canvas:
         slant is depth over the camera's distance from the plane. The two directions are averaged.
         """
         away = max(abs(plane) / area, 0.3)
-        across = texture.width * repeat[0] / lengths[0]
-        down = texture.height * repeat[1] / lengths[1]
-        density = math.sqrt(across * down)
+        texels = texture.width * repeat[0] * texture.height * repeat[1]
+        density = math.sqrt(texels) / spread
         limits = []
         for level in range(LEVELS - 1):
             reach = 1.25 * 2**level * self.focal / density

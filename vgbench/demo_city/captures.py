@@ -53,7 +53,9 @@ def captures(split: str, places: int = 1500) -> list[Capture]:
     if split == "test":
         return _evaluation("test", TEST, ORIGIN, TEST_DATABASE, TEST_QUERIES, LOST)
     if split == "val":
-        return _evaluation("val", VAL, (ORIGIN[0] + 2600, ORIGIN[1] + 1900), VAL_DATABASE, VAL_QUERIES, 0)
+        return _evaluation(
+            "val", VAL, (ORIGIN[0] + 2600, ORIGIN[1] + 1900), VAL_DATABASE, VAL_QUERIES, 0
+        )
     if split == "train":
         return list(_train(places))
     raise ValueError(f"unknown split {split!r}: expected 'test', 'val' or 'train'")
@@ -67,12 +69,18 @@ def _field_of_view(zoom: float) -> float:
 def _name(at: Point, heading: float, pitch: float, pano: str, when: str, note: str) -> str:
     east, north = f"{at[0]:010.2f}", f"{at[1]:010.2f}"
     tile = f"{int(heading) // 30:02d}"
-    return f"@{east}@{north}@32@T@@@{pano}@{tile}@{int(heading):03d}@{pitch:.0f}@0@@{when}@{note}@.jpg"
+    return (
+        f"@{east}@{north}@32@T@@@{pano}@{tile}@{int(heading):03d}@{pitch:.0f}@0@@{when}@{note}@.jpg"
+    )
 
 
 def _moment(rng: np.random.Generator, condition: str) -> str:
     hour = {"day": (9, 17), "dusk": (18, 21), "night": (21, 24)}[condition]
-    year, month, day = int(rng.integers(2017, 2025)), int(rng.integers(3, 11)), int(rng.integers(1, 29))
+    year, month, day = (
+        int(rng.integers(2017, 2025)),
+        int(rng.integers(3, 11)),
+        int(rng.integers(1, 29)),
+    )
     clock = f"{int(rng.integers(*hour)):02d}{int(rng.integers(60)):02d}{int(rng.integers(60)):02d}"
     return f"{year}{month:02d}{day:02d}_{clock}"
 
@@ -99,7 +107,14 @@ def _capture(
     x, y = round(at[0], 2), round(at[1], 2)
     heading = round(heading % 360, 1) % 360
     pitch, roll = round(between(rng, 1, 7), 1), round(between(rng, -1.5, 1.5), 1)
-    name = _name((origin[0] + x, origin[1] + y), heading, pitch, f"dc{seed:010x}", _moment(rng, condition), note)
+    name = _name(
+        (origin[0] + x, origin[1] + y),
+        heading,
+        pitch,
+        f"dc{seed:010x}",
+        _moment(rng, condition),
+        note,
+    )
     return Capture(f"{folder}/{name}", plan, x, y, round(z, 2), heading, pitch, roll, _field_of_view(zoom),
                    condition, seed, occluded)  # fmt: skip
 
@@ -138,7 +153,8 @@ def _evaluation(
             at += step
             number += 1
         at -= street.length
-    outer = [s for s in streets if not s.inner]
+    known = {end for s in inner for end in (s.start, s.end)}
+    outer = [s for s in streets if not s.inner and (s.start in known or s.end in known)]
     while lost:
         street = pick(rng, outer)
         at = between(rng, 0.3, 0.7) * street.length
@@ -186,7 +202,13 @@ def _train(places: int) -> Iterator[Capture]:
 
 
 def _place(
-    name: str, plan: tuple[int, int, int], origin: Point, street: Street, at: float, side: int, number: int
+    name: str,
+    plan: tuple[int, int, int],
+    origin: Point,
+    street: Street,
+    at: float,
+    side: int,
+    number: int,
 ) -> Iterator[Capture]:
     rng = rng_of("place", plan[0], number)
     turn = pick(rng, (20, 50, 75, 105, 130, 160)) * side

@@ -156,7 +156,9 @@ def district(seed: int, columns: int, rows: int) -> District:
             if i < columns:
                 inner = 0 < j < rows and 0 < i and i + 1 < columns
                 ends = (half("up", i), half("up", i + 1))
-                streets.append(Street(nodes[i][j], nodes[i + 1][j], *styles["across", j], inner, ends))
+                streets.append(
+                    Street(nodes[i][j], nodes[i + 1][j], *styles["across", j], inner, ends)
+                )
             if j < rows:
                 inner = 0 < i < columns and 0 < j and j + 1 < rows
                 ends = (half("across", j), half("across", j + 1))
@@ -170,7 +172,15 @@ def district(seed: int, columns: int, rows: int) -> District:
             walks = tuple(styles[line][1] for line in lines)
             park = 0 < i < columns - 1 and 0 < j < rows - 1 and chance(rng, 0.07)
             plots = () if park else tuple(_plots(inset, rng))
-            blocks.append(Block(inset, (walks[0], walks[1], walks[2], walks[3]), int(rng.integers(5)), plots, park))
+            blocks.append(
+                Block(
+                    inset,
+                    (walks[0], walks[1], walks[2], walks[3]),
+                    int(rng.integers(5)),
+                    plots,
+                    park,
+                )
+            )
     things = _things(streets, blocks, rng)
     lamps = tuple((t.x, t.y, t.height) for t in things if t.kind == "lamp")
     return District(seed, tuple(streets), tuple(blocks), tuple(things), (xs[-1], ys[-1]), lamps)
@@ -199,7 +209,9 @@ def _plots(corners: tuple[Point, Point, Point, Point], rng: np.random.Generator)
             seed = int(rng.integers(1 << 30))
             spec = None if gap else building(seed, width, floors)
             corner = (p[0] + dx * at, p[1] + dy * at)
-            plots.append(Plot(corner, (dx, dy), (dy, -dx), width, spec, first, last, int(rng.integers(5))))
+            plots.append(
+                Plot(corner, (dx, dy), (dy, -dx), width, spec, first, last, int(rng.integers(5)))
+            )
             at += wide * scale
     return plots
 
@@ -220,7 +232,9 @@ def _things(streets: list[Street], blocks: list[Block], rng: np.random.Generator
                 while s < end:
                     size = between(rng, 0.75, 1.1)
                     x, y = street.at(s, (edge + 0.3) * side)
-                    things.append(Thing(x, y, 6.2 * size, 8.4 * size, "tree", int(rng.integers(12))))
+                    things.append(
+                        Thing(x, y, 6.2 * size, 8.4 * size, "tree", int(rng.integers(12)))
+                    )
                     s += between(rng, 8, 14)
         for side in (-1, 1):
             for s in (begin - 1, end + 1):

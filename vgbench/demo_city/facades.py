@@ -24,7 +24,10 @@ def facade(spec: Building) -> Texture:
 def bow(spec: Building) -> Texture:
     """Return one storey of a bow window: lights side by side over a panelled apron."""
     rng = rng_of("bow", spec.seed)
-    height, width = int(spec.storeys[0] * DENSITY), int(min(max(spec.bay_width() * 0.92, 1.8), 3.2) * DENSITY)
+    height, width = (
+        int(spec.storeys[0] * DENSITY),
+        int(min(max(spec.bay_width() * 0.92, 1.8), 3.2) * DENSITY),
+    )
     pixels = np.zeros((height, width, 4), np.uint8)
     pixels[:] = shade(spec.trim, 96)
     lights = 3
@@ -104,7 +107,9 @@ class _Painter:
         if part.size:
             part[:] = shade(colour, percent)
 
-    def raised(self, y0: int, y1: int, x0: int, x1: int, colour: Colour, percent: int = 100) -> None:
+    def raised(
+        self, y0: int, y1: int, x0: int, x1: int, colour: Colour, percent: int = 100
+    ) -> None:
         """Paint a rectangle that stands out: lit upper edge, shadow below and to the right."""
         self.fill(y1, y1 + 2, x0 + 1, x1 + 1, self.spec.wall, 58)
         self.fill(y0, y1, x0, x1, colour, percent)
@@ -150,9 +155,13 @@ class _Painter:
             return
         colour = spec.trim if spec.base != 2 else spec.wall
         detail = tile_to(
-            material(("smooth", "ashlar", "stone", "smooth")[spec.base]), self.height - top, self.width
+            material(("smooth", "ashlar", "stone", "smooth")[spec.base]),
+            self.height - top,
+            self.width,
         )
-        self.canvas[top:] = tint(detail, (colour[0] * 9 // 10, colour[1] * 9 // 10, colour[2] * 9 // 10))
+        self.canvas[top:] = tint(
+            detail, (colour[0] * 9 // 10, colour[1] * 9 // 10, colour[2] * 9 // 10)
+        )
         if spec.base == 3:
             for y in range(top, self.height, DENSITY // 2):
                 self.fill(y, y + 2, 0, self.width, colour, 60)
@@ -217,7 +226,13 @@ class _Painter:
             self.raised(top + height, top + height + 4, left - 4, left + width + 4, spec.trim)
         if spec.head:
             if spec.casing == 3:
-                self.raised(top - border - 3, top + 4, left + width // 2 - 3, left + width // 2 + 3, spec.trim)
+                self.raised(
+                    top - border - 3,
+                    top + 4,
+                    left + width // 2 - 3,
+                    left + width // 2 + 3,
+                    spec.trim,
+                )
             return
         if spec.pediment == 1 or (spec.pediment > 1 and storey > 1):
             self.raised(top - border - 7, top - border - 2, left - 5, left + width + 5, spec.trim)
@@ -294,7 +309,10 @@ class _Painter:
             self.fill(0, self.height, x + 4, x + 6, spec.wall, 60)
         if spec.graffiti:
             w, h = int(rng.integers(30, 64)), int(rng.integers(14, 26))
-            x, y = int(rng.integers(max(self.width - w, 1))), self.height - h - int(rng.integers(12, 30))
+            x, y = (
+                int(rng.integers(max(self.width - w, 1))),
+                self.height - h - int(rng.integers(12, 30)),
+            )
             text = "".join(pick(rng, "ABCEKMNORSTXZ") for _ in range(int(rng.integers(3, 6))))
             self._ink(lettering(text, h, w), y, x, pick(rng, SIGNS))
         if not spec.shops and chance(rng, 0.4):

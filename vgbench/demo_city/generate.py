@@ -108,8 +108,12 @@ def contact_sheet(
         files = sorted(root.rglob("*.jpg"))
         chosen += islice(files[:: max(len(files) // (columns * rows), 1)], columns * rows)
     gap = 4
-    sheet = Image.new("RGB", (columns * (WIDTH + gap) + gap, rows * (HEIGHT + gap) + gap), (255, 255, 255))
+    sheet = Image.new(
+        "RGB", (columns * (WIDTH + gap) + gap, rows * (HEIGHT + gap) + gap), (255, 255, 255)
+    )
     for k, file in enumerate(chosen):
         with Image.open(file) as image:
-            sheet.paste(image, (gap + k % columns * (WIDTH + gap), gap + k // columns * (HEIGHT + gap)))
+            sheet.paste(
+                image, (gap + k % columns * (WIDTH + gap), gap + k // columns * (HEIGHT + gap))
+            )
     sheet.save(path, quality=86)

@@ -115,7 +115,8 @@ def _block(block: Block, out: Collector) -> None:
 
 
 def _scaled(colour: Colour) -> Vector:
-    return colour[0] / 200, colour[1] / 200, colour[2] / 200
+    r, g, b = (c / 200 for c in colour)
+    return r * r, g * g, b * b  # as light, near enough
 
 
 class _Frame:
@@ -161,10 +162,14 @@ class _Frame:
         if spec.bow and not spec.balconies and len(spec.storeys) > 1:
             self._bow(spec)
 
-    def _box(self, left: float, right: float, out: float, top: float, low: float, colour: Colour) -> None:
+    def _box(
+        self, left: float, right: float, out: float, top: float, low: float, colour: Colour
+    ) -> None:
         """A box against the façade: front, underside and cheeks."""
         key: TextureKey = ("flat", colour)
-        self.out.add(self.at(left, out, top), self.way(right - left, 0, 0), self.way(0, 0, low - top), key)
+        self.out.add(
+            self.at(left, out, top), self.way(right - left, 0, 0), self.way(0, 0, low - top), key
+        )
         self.out.add(self.at(left, out, low), self.way(right - left, 0, 0), self.way(0, -out, 0), key,
                      colour=(0.62, 0.62, 0.64))  # fmt: skip
         self.out.add(self.at(left, 0, top), self.way(0, out, 0), self.way(0, 0, low - top), key)
@@ -173,7 +178,9 @@ class _Frame:
     def _cornice(self, spec: Building) -> None:
         reach = (0.12, 0.28, 0.45, 0.35)[spec.cornice]
         tall = (0.18, 0.26, 0.34, 0.22)[spec.cornice]
-        self._box(0, spec.width, reach, spec.height + 0.12 + KERB, spec.height - tall + KERB, spec.trim)
+        self._box(
+            0, spec.width, reach, spec.height + 0.12 + KERB, spec.height - tall + KERB, spec.trim
+        )
 
     def _roof(self, spec: Building) -> None:
         width, high = spec.width, spec.height + 0.1
@@ -208,11 +215,17 @@ class _Frame:
         for k in range(spec.chimneys):
             s = (0.6, width - 1.3)[k]
             top = high + (1.6, 3.6, 3.4, 5.0)[form]
-            for corner, way in (((s, -4.0), (0.8, 0.0)), ((s, -5.2), (0.0, 1.2)), ((s + 0.8, -4.0), (0.0, -1.2))):
+            for corner, way in (
+                ((s, -4.0), (0.8, 0.0)),
+                ((s, -5.2), (0.0, 1.2)),
+                ((s + 0.8, -4.0), (0.0, -1.2)),
+            ):
                 self.out.add(self.at(*corner, top), self.way(*way, 0), self.way(0, 0, -3.0), ("wall", 1),
                              repeat=(0.1, 0.3))  # fmt: skip
 
-    def _balcony(self, spec: Building, left: float, right: float, floor: float, reach: float) -> None:
+    def _balcony(
+        self, spec: Building, left: float, right: float, floor: float, reach: float
+    ) -> None:
         tall, slab = 0.95, 0.14
         rail: TextureKey = ("railing", spec.railing)
         self._box(left, right, reach, floor, floor - slab, spec.trim)
@@ -262,7 +275,9 @@ class _Frame:
                 key: TextureKey = ("blade", shop.name, shop.sign, shop.lettering)
                 s = shop.left + 0.2
                 self.out.add(self.at(s, 0.15, 3.7), self.way(0, 0.8, 0), self.way(0, 0, -0.75), key)
-                self.out.add(self.at(s + 0.08, 0.95, 3.7), self.way(0, -0.8, 0), self.way(0, 0, -0.75), key)
+                self.out.add(
+                    self.at(s + 0.08, 0.95, 3.7), self.way(0, -0.8, 0), self.way(0, 0, -0.75), key
+                )
 
 
 def footprints(plan: District) -> list[tuple[Point, Point, Point, float]]:

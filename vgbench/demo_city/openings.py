@@ -48,9 +48,15 @@ def window(spec: Building, height: int, width: int, rng: np.random.Generator, la
     for k in range(bar + 1):  # casement
         out[:, k] = out[:, width - 1 - k] = out[height - 1 - k] = frame
         out[k] = frame
-    columns, rows, transom = ((2, 1, 0), (2, 1, 1), (2, 3, 0), (3, 2, 0), (1, 2, 0), (1, 1, 0), (4, 4, 0))[
-        spec.panes
-    ]
+    columns, rows, transom = (
+        (2, 1, 0),
+        (2, 1, 1),
+        (2, 3, 0),
+        (3, 2, 0),
+        (1, 2, 0),
+        (1, 1, 0),
+        (4, 4, 0),
+    )[spec.panes]
     if transom:
         y = height * 28 // 100
         out[y : y + bar + 1] = frame
@@ -79,12 +85,16 @@ def _glass(height: int, width: int, rng: np.random.Generator, lamp: int) -> Pixe
     low = int(rng.integers(24, 56))
     level = top + (low - top) * y // height + np.zeros((1, width), np.int32)
     slant = (np.arange(width)[None, :] * 2 + y) % (width * 3)
-    level = level + 26 * (slant < width // 2 + int(rng.integers(width))) * (int(rng.integers(3)) == 0)
+    level = level + 26 * (slant < width // 2 + int(rng.integers(width))) * (
+        int(rng.integers(3)) == 0
+    )
     for channel, percent in enumerate((90, 100, 110)):
         out[..., channel] = np.clip(level * percent // 100, 0, 255)
     style = int(rng.integers(6))
     if style in (0, 1):  # curtains drawn to the sides
-        cloth: Colour = pick(rng, ((214, 208, 196), (190, 170, 140), (224, 222, 218), (170, 120, 104)))
+        cloth: Colour = pick(
+            rng, ((214, 208, 196), (190, 170, 140), (224, 222, 218), (170, 120, 104))
+        )
         part = max(2, width * int(rng.integers(12, 34)) // 100)
         folds = np.arange(width) % 3 * 6
         for channel in range(3):
@@ -122,18 +132,28 @@ def door(spec: Building, height: int, width: int, rng: np.random.Generator) -> P
     leaves = 2 if width > 1.3 * DENSITY else 1
     for leaf in range(leaves):
         left, right = leaf * width // leaves + 2, (leaf + 1) * width // leaves - 2
-        panels = (((30, 96),), ((30, 58), (62, 96)), ((28, 46), (49, 70), (73, 96)), ((30, 74), (78, 96)))[
-            spec.door % 4
-        ]
+        panels = (
+            ((30, 96),),
+            ((30, 58), (62, 96)),
+            ((28, 46), (49, 70), (73, 96)),
+            ((30, 74), (78, 96)),
+        )[spec.door % 4]
         for k, (top, low) in enumerate(panels):
             y0, y1 = height * top // 100, height * low // 100
             out[y0:y1, left + 1 : right - 1] = shade(colour, 66)
             out[y0 + 1 : y1, left + 2 : right - 1] = shade(colour, 104)
             if spec.door > 3 and k == 0:
-                out[y0 + 2 : y1 - 2, left + 3 : right - 3] = _glass(y1 - y0 - 4, right - left - 6, rng, 201)
+                out[y0 + 2 : y1 - 2, left + 3 : right - 3] = _glass(
+                    y1 - y0 - 4, right - left - 6, rng, 201
+                )
         if leaf:
             out[light:, left - 3 : left - 1] = shade(colour, 48)
-    out[height * 62 // 100 : height * 62 // 100 + 2, width // leaves - 5 : width // leaves - 3] = (208, 180, 92, 0)
+    out[height * 62 // 100 : height * 62 // 100 + 2, width // leaves - 5 : width // leaves - 3] = (
+        208,
+        180,
+        92,
+        0,
+    )
     mask = head_mask(height, width, spec.head if spec.door % 2 else 0)
     out[:3] = shade(spec.wall, 40)
     out[:, :2] = shade(spec.wall, 48)
@@ -197,7 +217,9 @@ def _display(height: int, width: int, rng: np.random.Generator) -> Pixels:
         w, h = int(rng.integers(10, 18)), int(rng.integers(14, 24))
         x, y = int(rng.integers(width - w)), int(rng.integers(max(height - h, 1)))
         out[y : y + h, x : x + w, :3] = int(rng.integers(120, 220)) + rng.integers(-30, 31, 3)
-        out[y + 3 : y + h // 2, x + 2 : x + w - 2, :3] = int(rng.integers(60, 190)) + rng.integers(-50, 51, 3)
+        out[y + 3 : y + h // 2, x + 2 : x + w - 2, :3] = int(rng.integers(60, 190)) + rng.integers(
+            -50, 51, 3
+        )
     gleam = int(between(rng, 0, width))
     y = np.arange(height)[:, None]
     x = np.arange(width)[None, :]

@@ -15,7 +15,7 @@ from .seeds import rng_of
 from .shading import shade
 from .weather import weather
 
-WIDTH, HEIGHT = 288, 216
+WIDTH, HEIGHT = 256, 192
 OVERSAMPLING = (3, 2)
 """Frames are rendered 3/2 times larger than the photograph, then reduced."""
 

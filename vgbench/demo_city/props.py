@@ -16,6 +16,10 @@ CAR_COLOURS: tuple[Colour, ...] = (
 )  # fmt: skip
 
 
+HEADLIGHT, TAILLIGHT = 250, 251
+"""Lamps of vehicles, in the fourth channel of their ends."""
+
+
 def _draw(width: int, height: int) -> tuple[Image.Image, ImageDraw.ImageDraw]:
     image = Image.new("RGBA", (width, height), (0, 0, 0, 0))
     return image, ImageDraw.Draw(image)
@@ -65,7 +69,8 @@ def tree(kind: int) -> Texture:
     leaves = crown + (coarse - 128) + (fine - 128) * 3 // 4 > 84
     light = 78 + relief + (fine - 128) // 3 + (coarse - 128) // 3 - (y - 60) // 5
     colour: Colour = pick(
-        rng, ((84, 104, 52), (72, 94, 54), (100, 112, 58), (128, 108, 56), (82, 98, 68), (92, 108, 60))
+        rng,
+        ((84, 104, 52), (72, 94, 54), (100, 112, 58), (128, 108, 56), (82, 98, 68), (92, 108, 60)),
     )
     foliage = tint(np.clip(light, 22, 200).astype(np.uint8), colour)
     foliage[..., 3] = 255
@@ -82,23 +87,35 @@ def person(kind: int) -> Texture:
     image, pen = _draw(width, height)
     coat: Colour = pick(rng, ((60, 66, 82), (120, 44, 44), (32, 34, 38), (160, 140, 108), (70, 88, 66),
                               (190, 186, 178), (104, 70, 96), (40, 80, 120), (196, 150, 60)))  # fmt: skip
-    legs: Colour = pick(rng, ((44, 52, 76), (36, 36, 40), (96, 88, 76), (70, 70, 74), (150, 138, 116)))
+    legs: Colour = pick(
+        rng, ((44, 52, 76), (36, 36, 40), (96, 88, 76), (70, 70, 74), (150, 138, 116))
+    )
     skin: Colour = pick(rng, ((214, 172, 144), (172, 124, 94), (112, 78, 60), (228, 190, 166)))
-    hair: Colour = pick(rng, ((48, 38, 32), (96, 70, 44), (150, 130, 96), (30, 30, 32), (160, 158, 154)))
+    hair: Colour = pick(
+        rng, ((48, 38, 32), (96, 70, 44), (150, 130, 96), (30, 30, 32), (160, 158, 154))
+    )
     s = scale
     stride = int(rng.integers(0, 6))
     skirt = chance(rng, 0.2)
     for foot in (-stride, stride):
-        pen.line([(16 * s, 32 * s), ((16 + foot) * s, 57 * s)], fill=(*(skin if skirt else legs), 255), width=4 * s)
+        pen.line(
+            [(16 * s, 32 * s), ((16 + foot) * s, 57 * s)],
+            fill=(*(skin if skirt else legs), 255),
+            width=4 * s,
+        )
         pen.ellipse([(13 + foot) * s, 55 * s, (20 + foot) * s, 59 * s], fill=(34, 30, 28, 255))
     hem = 40 if skirt or chance(rng, 0.3) else 33
-    pen.polygon([(10 * s, 14 * s), (22 * s, 14 * s), (23 * s, hem * s), (9 * s, hem * s)], fill=(*coat, 255))
+    pen.polygon(
+        [(10 * s, 14 * s), (22 * s, 14 * s), (23 * s, hem * s), (9 * s, hem * s)], fill=(*coat, 255)
+    )
     arm = tuple(c * 84 // 100 for c in coat)
     swing = int(rng.integers(-4, 5))
     pen.line([(10 * s, 15 * s), ((8 + swing) * s, 31 * s)], fill=(*arm, 255), width=3 * s)
     pen.line([(22 * s, 15 * s), ((24 - swing) * s, 31 * s)], fill=(*arm, 255), width=3 * s)
     pen.ellipse([12 * s, 4 * s, 20 * s, 14 * s], fill=(*skin, 255))
-    pen.pieslice([12 * s, 3 * s, 20 * s, 14 * s], 170, 370 if chance(rng, 0.5) else 400, fill=(*hair, 255))
+    pen.pieslice(
+        [12 * s, 3 * s, 20 * s, 14 * s], 170, 370 if chance(rng, 0.5) else 400, fill=(*hair, 255)
+    )
     if chance(rng, 0.4):
         bag: Colour = pick(rng, ((120, 84, 50), (30, 30, 34), (150, 40, 60), (200, 190, 160)))
         pen.rectangle([22 * s, 26 * s, 28 * s, 35 * s], fill=(*bag, 255))
@@ -111,7 +128,12 @@ def car_side(kind: int) -> Texture:
     s = 3
     width, height = 108 * s, 40 * s
     image, pen = _draw(width, height)
-    paint, low, glass, rubber = (230, 230, 230, 255), (176, 176, 178, 255), (44, 52, 60, 255), (22, 22, 24, 255)
+    paint, low, glass, rubber = (
+        (230, 230, 230, 255),
+        (176, 176, 178, 255),
+        (44, 52, 60, 255),
+        (22, 22, 24, 255),
+    )
     if kind < 4:
         roof = ((34, 44, 74, 92), (28, 40, 84, 100), (36, 48, 70, 86), (24, 36, 88, 102))[kind]
         belt, top = 18, (5, 7, 4, 3)[kind]
@@ -123,12 +145,18 @@ def car_side(kind: int) -> Texture:
                     fill=glass)  # fmt: skip
         for x in ((b + c) // 2, (b + 3 * c) // 4 + 4 * s):
             pen.line([(x, top * s), (x, belt * s)], fill=paint, width=2 * s)
-        pen.line([((b + c) // 2, belt * s), ((b + c) // 2, 32 * s)], fill=(150, 150, 152, 255), width=s // 2)
+        pen.line(
+            [((b + c) // 2, belt * s), ((b + c) // 2, 32 * s)],
+            fill=(150, 150, 152, 255),
+            width=s // 2,
+        )
     else:
         top = 0
         pen.rounded_rectangle([0, top, 107 * s, 35 * s], 2 * s, fill=paint)
         if kind == 4:
-            pen.polygon([(84 * s, 6 * s), (96 * s, 6 * s), (104 * s, 16 * s), (84 * s, 16 * s)], fill=glass)
+            pen.polygon(
+                [(84 * s, 6 * s), (96 * s, 6 * s), (104 * s, 16 * s), (84 * s, 16 * s)], fill=glass
+            )
             pen.line([(82 * s, 2 * s), (82 * s, 34 * s)], fill=low, width=s // 2)
         else:
             for k in range(8):
@@ -139,9 +167,14 @@ def car_side(kind: int) -> Texture:
     wheel = 6 if kind < 5 else 4
     for x in axles:
         centre = (40 - wheel) * s
-        pen.ellipse([(x - wheel - 1) * s, centre - (wheel + 1) * s, (x + wheel + 1) * s, 40 * s], fill=(60, 60, 60, 255))
+        pen.ellipse(
+            [(x - wheel - 1) * s, centre - (wheel + 1) * s, (x + wheel + 1) * s, 40 * s],
+            fill=(60, 60, 60, 255),
+        )
         pen.ellipse([(x - wheel) * s, centre - wheel * s, (x + wheel) * s, 40 * s], fill=rubber)
-        pen.ellipse([(x - 3) * s, centre - 3 * s, (x + 3) * s, centre + 3 * s], fill=(140, 142, 146, 255))
+        pen.ellipse(
+            [(x - 3) * s, centre - 3 * s, (x + 3) * s, centre + 3 * s], fill=(140, 142, 146, 255)
+        )
     pen.rectangle([103 * s, 21 * s, 106 * s, 25 * s], fill=(250, 244, 210, 255))
     pen.rectangle([2 * s, 21 * s, 4 * s, 25 * s], fill=(200, 30, 30, 255))
     return _cutout(image, s)
@@ -158,7 +191,7 @@ def car_end(kind: int, rear: bool) -> Texture:
         pen.rectangle([3, 4, width - 4, 20], fill=(48, 56, 64, 0))
         if rear:
             pen.line([(20, 0), (20, height)], fill=(150, 150, 150, 0))
-    lamp = (190, 30, 30, 251) if rear else (246, 244, 226, 250)
+    lamp = (190, 30, 30, TAILLIGHT) if rear else (246, 244, 226, HEADLIGHT)
     y = height - 20
     pen.rectangle([2, y, 9, y + 6], fill=lamp)
     pen.rectangle([width - 10, y, width - 3, y + 6], fill=lamp)
@@ -185,17 +218,6 @@ def paint() -> Texture:
 
 
 @lru_cache(maxsize=None)
-def shadow() -> Texture:
-    """Return the soft dark patch under a vehicle or a tree."""
-    y, x = np.arange(32)[:, None] - 15.5, np.arange(32)[None, :] - 15.5
-    away = np.maximum(np.abs(x) / 16, np.abs(y) / 16)
-    pixels = np.zeros((32, 32, 4), np.uint8)
-    pixels[..., :3] = 22
-    pixels[..., 3] = np.clip((1 - away) * 520, 0, 215)
-    return Texture(pixels, cutout=True)
-
-
-@lru_cache(maxsize=None)
 def lamp_post(kind: int) -> Texture:
     """Return a street lamp, 1.6 m × 6 m, as a cut-out."""
     s = 3
@@ -208,7 +230,10 @@ def lamp_post(kind: int) -> Texture:
         pen.line([(19 * s, 8 * s), (34 * s, 3 * s)], fill=iron, width=2 * s)
         pen.rectangle([26 * s, 2 * s, 37 * s, 6 * s], fill=(216, 214, 200, 255))
     elif kind % 3 == 0:
-        pen.polygon([(12 * s, 4 * s), (26 * s, 4 * s), (23 * s, 15 * s), (15 * s, 15 * s)], fill=(226, 220, 190, 255))
+        pen.polygon(
+            [(12 * s, 4 * s), (26 * s, 4 * s), (23 * s, 15 * s), (15 * s, 15 * s)],
+            fill=(226, 220, 190, 255),
+        )
         pen.polygon([(11 * s, 4 * s), (27 * s, 4 * s), (19 * s, 0)], fill=iron)
         pen.line([(11 * s, 22 * s), (27 * s, 22 * s)], fill=iron, width=s)
     else:
@@ -264,7 +289,10 @@ def furniture(kind: int) -> Texture:
         pen.rectangle([3 * s, 17 * s, 25 * s, 28 * s], fill=(140, 126, 110, 255))
         for k in range(9):
             x = 2 + 24 * k // 9
-            pen.ellipse([x * s, (8 + k * 5 % 7) * s, (x + 7) * s, 20 * s], fill=(70 + k * 4, 100 - k * 2, 52, 255))
+            pen.ellipse(
+                [x * s, (8 + k * 5 % 7) * s, (x + 7) * s, 20 * s],
+                fill=(70 + k * 4, 100 - k * 2, 52, 255),
+            )
     elif form == 3:
         for x in (1, 15):
             pen.ellipse([x * s, 15 * s, (x + 12) * s, 27 * s], outline=(30, 30, 32, 255), width=s)
@@ -308,7 +336,9 @@ def railing(kind: int) -> Texture:
 @lru_cache(maxsize=None)
 def awning(kind: int) -> Texture:
     """Return an awning's cloth, 2 m wide: striped or plain."""
-    colour: Colour = ((150, 40, 40), (44, 84, 62), (52, 66, 104), (196, 156, 84), (190, 186, 176))[kind % 5]
+    colour: Colour = ((150, 40, 40), (44, 84, 62), (52, 66, 104), (196, 156, 84), (190, 186, 176))[
+        kind % 5
+    ]
     pixels: Pixels = tint(noise(70, 32, 48, 16, 3) // 8 + 112, colour)
     if kind % 2 == 0:
         pixels[:, (np.arange(48) // 6) % 2 == 0, :3] = (226, 222, 210)
@@ -349,7 +379,10 @@ def skyline(kind: int) -> Texture:
         tone = int(rng.integers(96, 150))
         pen.rectangle([x, 60 - h, x + w, 60], fill=(tone + 8, tone, tone - 8, 255))
         if chance(rng, 0.5):
-            pen.polygon([(x, 60 - h), (x + w // 2, 60 - h - w // 3), (x + w, 60 - h)], fill=(124, 84, 70, 255))
+            pen.polygon(
+                [(x, 60 - h), (x + w // 2, 60 - h - w // 3), (x + w, 60 - h)],
+                fill=(124, 84, 70, 255),
+            )
         for wy in range(60 - h + 4, 58, 6):
             for wx in range(x + 2, x + w - 2, 5):
                 pen.rectangle([wx, wy, wx + 1, wy + 2], fill=(tone - 40, tone - 38, tone - 30, 255))

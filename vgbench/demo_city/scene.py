@@ -10,13 +10,14 @@ import numpy as np
 
 from . import props, textures
 from .buildings import building
-from .camera import Camera, Floats, Parts, TextureKey
+from .camera import SHADOW, Camera, Floats, Parts, TextureKey
 from .city import District, Thing, district
 from .facades import blade, bow, dormer, facade
 from .masonry import KERB, Collector, masonry
 from .seeds import rng_of, sin_cos
 from .textures import Texture
 from .traffic import traffic
+from .vehicles import vehicle_parts
 
 REACH = 165.0
 """How far away buildings are still drawn, in metres."""
@@ -45,7 +46,6 @@ _MAKERS: dict[str, Callable[..., Texture]] = {
     "railing": props.railing,
     "awning": props.awning,
     "gable": props.gable,
-    "shadow": props.shadow,
     "paint": props.paint,
     "car_side": props.car_side,
     "car_end": props.car_end,
@@ -73,7 +73,9 @@ def _centres(seed: int, columns: int, rows: int) -> tuple[Floats, Floats]:
     return middle, np.maximum(span[:, 0], span[:, 1])
 
 
-def view(camera: Camera, plan_of: tuple[int, int, int], seed: int, occluded: bool, crowd: float) -> Parts:
+def view(
+    camera: Camera, plan_of: tuple[int, int, int], seed: int, occluded: bool, crowd: float
+) -> Parts:
     """Return what may be seen from ``camera`` at the moment ``seed``."""
     plan = district(*plan_of)
     built = masonry(*plan_of)
@@ -83,36 +85,49 @@ def view(camera: Camera, plan_of: tuple[int, int, int], seed: int, occluded: boo
     ahead = dx * sine + dy * cosine
     aside = np.abs(dx * cosine - dy * sine)
     slope = camera.width / 2 / camera.focal
-    rows = np.flatnonzero((ahead > -span) & (ahead < REACH + span) & (aside < ahead * slope + span + 3))
-    moving, people = traffic(plan, camera, seed, occluded, crowd)
-    _things(moving, plan, people, camera)
-    _skyline(moving, camera, plan)
-    loose = moving.parts()
-    return Parts(
-        *(np.concatenate([a[rows], b]) for a, b in zip(built[:8], loose[:8], strict=True)),
-        [built.textures[k] for k in rows.tolist()] + loose.textures,
+    rows = np.flatnonzero(
+        (ahead > -span) & (ahead < REACH + span) & (aside < ahead * slope + span + 3)
     )
+    vehicles, people = traffic(plan, camera, seed, occluded, crowd)
+    facing = Collector()
+    _things(facing, plan, _feet(*plan_of), people, camera)
+    _skyline(facing, camera, plan)
+    loose = [facing.parts(), *vehicle_parts(vehicles)]
+    names = [built.textures[k] for k in rows.tolist()]
+    for parts in loose:
+        names += parts.textures
+    columns = (np.concatenate([built[k][rows], *(p[k] for p in loose)]) for k in range(8))
+    return Parts(*columns, textures=names)
 
 
-def _things(out: Collector, plan: District, people: list[Thing], camera: Camera) -> None:
+@lru_cache(maxsize=2)
+def _feet(seed: int, columns: int, rows: int) -> Floats:
+    """Return where a district's things stand and how far away they are drawn, (N, 3)."""
+    things = district(seed, columns, rows).things
+    return np.array([(t.x, t.y, 150 if t.kind == "tree" else 80) for t in things], np.float64)
+
+
+def _things(
+    out: Collector, plan: District, fixed: Floats, people: list[Thing], camera: Camera
+) -> None:
     """Add trees, lamps, signs and people, turned towards the camera."""
     sine, cosine = sin_cos(camera.heading)
-    for thing in (*plan.things, *people):
-        dx, dy = thing.x - camera.x, thing.y - camera.y
-        ahead = dx * sine + dy * cosine
-        reach = 150 if thing.kind == "tree" else 80
-        if not 0.9 < ahead < reach or abs(dx * cosine - dy * sine) > ahead * 1.3 + 5:
-            continue
-        if thing.kind == "tree" and ahead < 2.5:
+    dx, dy = fixed[:, 0] - camera.x, fixed[:, 1] - camera.y
+    away = dx * sine + dy * cosine
+    shown = (away > 0.9) & (away < fixed[:, 2]) & (np.abs(dx * cosine - dy * sine) < away * 1.3 + 5)
+    things = [plan.things[k] for k in np.flatnonzero(shown).tolist()]
+    for thing in (*things, *people):
+        ahead = (thing.x - camera.x) * sine + (thing.y - camera.y) * cosine
+        if ahead < (2.5 if thing.kind == "tree" else 0.9):
             continue
         half = thing.width / 2
         out.add((thing.x - cosine * half, thing.y + sine * half, thing.height + KERB),
-                (cosine * thing.width, -sine * thing.width, 0), (0, 0, -thing.height), (thing.kind, thing.number),
-                both_sides=True)  # fmt: skip
+                (cosine * thing.width, -sine * thing.width, 0), (0, 0, -thing.height),
+                (thing.kind, thing.number), both_sides=True)  # fmt: skip
         if thing.kind in ("person", "tree") and ahead < 40:
             size = 0.5 if thing.kind == "person" else 1.1
-            out.add((thing.x - size, thing.y + size, KERB + 0.01), (2 * size, 0, 0), (0, -2 * size, 0),
-                    ("shadow",), both_sides=True, bias=0.03)  # fmt: skip
+            out.add((thing.x - size, thing.y + size, KERB + 0.01), (2 * size, 0, 0),
+                    (0, -2 * size, 0), SHADOW, both_sides=True, bias=0.03)  # fmt: skip
 
 
 def _skyline(out: Collector, camera: Camera, plan: District) -> None:

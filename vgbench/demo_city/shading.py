@@ -17,6 +17,7 @@ from .camera import Camera, Frame, Parts, pixel_grid
 from .city import District
 from .masonry import footprints
 from .openings import SHOP_LAMP, SIGN_LAMP
+from .props import HEADLIGHT, TAILLIGHT
 from .seeds import rng_of
 from .textures import noise
 from .weather import Weather, lit_windows
@@ -40,7 +41,9 @@ def _tone(contrast: int) -> npt.NDArray[np.uint8]:
     return np.array(table, np.uint8)
 
 
-def shade(camera: Camera, parts: Parts, frame: Frame, light: Weather, plan: District) -> npt.NDArray[np.uint8]:
+def shade(
+    camera: Camera, parts: Parts, frame: Frame, light: Weather, plan: District
+) -> npt.NDArray[np.uint8]:
     """Return the lit frame, (height, width, 3)."""
     f = np.float32
     height, width = camera.height, camera.width
@@ -50,7 +53,7 @@ def shade(camera: Camera, parts: Parts, frame: Frame, light: Weather, plan: Dist
     axes = camera.axes().astype(np.float32)
     ways = [gx * axes[0, k] + gy * axes[1, k] + axes[2, k] for k in range(3)]
     built = np.flatnonzero(frame.part >= 0)
-    depth, part = frame.depth[built], frame.part[built]
+    depth, part = frame.depth[built], frame.part[built].astype(np.intp)
     texel = frame.texel[built]
     origin = (f(camera.x), f(camera.y), f(camera.z))
     place = [ways[k][built] * depth + origin[k] for k in range(3)]
@@ -61,34 +64,25 @@ def shade(camera: Camera, parts: Parts, frame: Frame, light: Weather, plan: Dist
     if light.sunlight[0] > 0:
         shadowed = _sun_reaches(camera, frame, light, plan, ways)[built]
     lamp_light = _lamp_light(light, plan, camera, place) if light.lamps > 0 else None
-    code = (texel >> 24).astype(np.int32)
-    opaque = np.array([key[0] in _LIT for key in parts.textures])[part]
-    code = np.where(opaque, code, 0)
-    window = (code > 0) & (code < 230)
-    which = (code * 7 + parts.lamps[part] * 13) & 255
-    glow = lit_windows(light)
-    shops = rng_of("shops", light.seed).random(256) < (0.15 if light.condition == "day" else 0.75)
-    open_shop = ((code == SHOP_LAMP) | (code == SIGN_LAMP)) & shops[parts.lamps[part] & 255]
     haze = depth * f(light.haze)
     haze = haze / (f(1) + haze)
+    clear = f(1) - haze
+    soft = frame.shadow[built]
+    glowing, glow = _glow(parts, light, texel, part)
     out = []
     for k in range(3):
-        albedo = _LINEAR[(texel >> (8 * k)) & 255] * parts.colour[part, k].astype(np.float32)
-        lit = ambient[part, k] * open_sky
+        colour = parts.colour[:, k].astype(np.float32)
+        albedo = _LINEAR[(texel >> (8 * k)) & 255]
+        lit = (colour * ambient[:, k])[part] * open_sky
         if shadowed is not None:
-            lit = lit + sun[part, k] * shadowed
+            lit += (colour * sun[:, k])[part] * shadowed
         if lamp_light is not None:
-            lit = lit + lamp_light * f(light.lamp_colour[k])
-        value = albedo * lit
-        if light.lit > 0.1:
-            value = value + np.where(window, glow[which, k] * (f(0.4) + albedo * f(2)), f(0))
-            shop = (f(0.10), f(0.085), f(0.06))[k] + albedo * f(1.5) * (f(1.0), f(0.88), f(0.7))[k]
-            value = value + np.where(open_shop, shop * f(0.62), f(0))
-            value = value + np.where(code == 250, f(1.6), f(0))
-            if k == 0:
-                value = value + np.where(code == 251, f(0.8), f(0))
+            lit += (colour * f(light.lamp_colour[k]))[part] * lamp_light
+        lit *= albedo * soft
+        if len(glowing):
+            lit[glowing] += glow[0][:, k] + albedo[glowing] * glow[1][:, k]
         full = np.zeros(height * width, np.float32)
-        full[built] = value * (f(1) - haze) + f(light.horizon[k]) * haze
+        full[built] = lit * clear + f(light.horizon[k]) * haze
         out.append(full)
     _sky(out, frame, light, ways)
     if light.lamps > 0:
@@ -97,7 +91,32 @@ def shade(camera: Camera, parts: Parts, frame: Frame, light: Weather, plan: Dist
 
 
 _LIT = {"facade", "bow", "dormer", "blade", "car_end"}
+"""Textures whose fourth channel numbers lamps."""
 _GROUND = {"carriageway", "crossing", "pavement"}
+
+
+def _glow(
+    parts: Parts, light: Weather, texel: npt.NDArray[np.uint32], part: npt.NDArray[np.intp]
+) -> tuple[npt.NDArray[np.intp], tuple[Field, Field]]:
+    """Return which pixels shine by themselves, and how: (M, 3) on their own, (M, 3) per albedo."""
+    if light.lit < 0.1:
+        return np.zeros(0, np.intp), (np.zeros((0, 3), np.float32), np.zeros((0, 3), np.float32))
+    has_lamps = np.array([key[0] in _LIT for key in parts.textures])
+    at = np.flatnonzero((texel >= 1 << 24) & has_lamps[part])
+    code, lamps = (texel[at] >> 24).astype(np.intp), parts.lamps[part[at]]
+    shops_open = rng_of("shops", light.seed).random(256) < 0.75
+    plain = np.zeros((256, 256, 3), np.float32)  # by lamp of the texture, by number of the part
+    tinted = np.zeros((256, 256, 3), np.float32)
+    window = (np.arange(256)[:, None] * 7 + np.arange(256)[None, :] * 13) & 255
+    glow = lit_windows(light)[window]
+    plain[1:230], tinted[1:230] = glow[1:230] * np.float32(0.4), glow[1:230] * np.float32(2)
+    for lamp in (SHOP_LAMP, SIGN_LAMP):
+        plain[lamp][shops_open] = (0.062, 0.053, 0.037)
+        tinted[lamp][shops_open] = (0.93, 0.82, 0.65)
+    plain[HEADLIGHT] = 1.6
+    plain[TAILLIGHT] = (0.8, 0.0, 0.0)
+    which = (code, lamps & 255)
+    return at, (plain[which], tinted[which])
 
 
 def _by_part(camera: Camera, parts: Parts, light: Weather) -> tuple[Field, Field]:
@@ -119,7 +138,9 @@ def _by_part(camera: Camera, parts: Parts, light: Weather) -> tuple[Field, Field
     if light.wet:
         up = np.where(np.array([k in _GROUND for k in kinds]), up * 0.62, up)
     ambient = up[:, None] * np.array(light.skylight)
-    return ambient.astype(np.float32), (facing[:, None] * np.array(light.sunlight)).astype(np.float32)
+    return ambient.astype(np.float32), (facing[:, None] * np.array(light.sunlight)).astype(
+        np.float32
+    )
 
 
 _MARGIN = 60
@@ -149,7 +170,9 @@ def _heights(plan: District) -> npt.NDArray[np.float32]:
     return heights
 
 
-def _sun_reaches(camera: Camera, frame: Frame, light: Weather, plan: District, ways: list[Field]) -> Field:
+def _sun_reaches(
+    camera: Camera, frame: Frame, light: Weather, plan: District, ways: list[Field]
+) -> Field:
     """Return 0 (shadow) to 1 per pixel, by walking towards the sun from every third pixel."""
     f = np.float32
     step = 3
@@ -179,7 +202,9 @@ def _sun_reaches(camera: Camera, frame: Frame, light: Weather, plan: District, w
     return np.asarray(smooth).ravel().astype(np.float32) / f(255)
 
 
-def _near_lamps(plan: District, camera: Camera, count: int, reach: float) -> list[tuple[float, float, float]]:
+def _near_lamps(
+    plan: District, camera: Camera, count: int, reach: float
+) -> list[tuple[float, float, float]]:
     ahead = camera.axes()[2]
     x, y = camera.x + float(ahead[0]) * 16, camera.y + float(ahead[1]) * 16
     ranked = sorted(((lx - x) ** 2 + (ly - y) ** 2, lx, ly, lz) for lx, ly, lz in plan.lamps)
@@ -215,7 +240,12 @@ def _halos(out: list[Field], frame: Frame, camera: Camera, light: Weather, plan:
             continue
         core = max(camera.focal * 0.16 / ahead, 1.2)
         reach = int(core * 9) + 2
-        y0, y1, x0, x1 = max(row - reach, 0), min(row + reach, height), max(column - reach, 0), min(column + reach, width)
+        y0, y1, x0, x1 = (
+            max(row - reach, 0),
+            min(row + reach, height),
+            max(column - reach, 0),
+            min(column + reach, width),
+        )
         gy = np.arange(y0, y1, dtype=np.float32)[:, None] - f(py)
         gx = np.arange(x0, x1, dtype=np.float32)[None, :] - f(px)
         away = (gx * gx + gy * gy) / f(core * core)
@@ -258,9 +288,9 @@ def _develop(
     grid = out[1][:: width // 7 + 2]
     metered = np.minimum(grid * f(4096), f(8192)).astype(np.int64)
     mean = float(int(metered.sum()) / len(metered)) / 4096
-    aim = {"day": 0.34, "dusk": 0.22, "night": 0.105}[light.condition]
+    aim = {"day": 0.34, "dusk": 0.17, "night": 0.105}[light.condition]
     gain = aim * light.exposure / (mean + 0.01)
-    gain = round(min(gain, 6.0), 5)
+    gain = round(min(gain, 5.0), 5)
     fall = f(1) - f(light.vignette) * (gx * gx + gy * gy)
     table = _tone(int(light.contrast * 40) * 25)
     photo = np.empty((height, width, 3), np.uint8)

@@ -142,11 +142,22 @@ def roof(kind: int) -> Texture:
     rng = rng_of("roof", kind)
     grain = noise(20 + kind, size, size, 16, 4).astype(np.int32) - 128
     if kind % 3 == 2:
-        detail = 128 + np.where(x % 10 == 0, 40, 0) - np.where(x % 10 == 1, 30, 0) + grain // 8 + 0 * y
+        detail = (
+            128 + np.where(x % 10 == 0, 40, 0) - np.where(x % 10 == 1, 30, 0) + grain // 8 + 0 * y
+        )
     else:
         tiles = rng.integers(-18, 19, (size, size))
-        detail = 128 + tiles[y // 4, (x + (y // 4 % 2) * 2) // 4 % size] - 35 * (y % 4 == 3) + grain // 4
-    colours = ((150, 82, 58), (88, 92, 100), (120, 128, 128), (132, 70, 54), (104, 98, 92), (96, 112, 106))
+        detail = (
+            128 + tiles[y // 4, (x + (y // 4 % 2) * 2) // 4 % size] - 35 * (y % 4 == 3) + grain // 4
+        )
+    colours = (
+        (150, 82, 58),
+        (88, 92, 100),
+        (120, 128, 128),
+        (132, 70, 54),
+        (104, 98, 92),
+        (96, 112, 106),
+    )
     return Texture(tint(np.clip(detail, 0, 255).astype(np.uint8), colours[kind % 6]), cutout=False)
 
 
@@ -205,10 +216,16 @@ def pavement(kind: int) -> Texture:
     shifted = (x + row % 2 * (length // 2)) % size
     detail = 128 + tone[row, shifted // length] - 30 * ((y % course == 0) | (shifted % length == 0))
     grain = noise(80 + kind, size, size, 24, 5).astype(np.int32) - 128
-    colour: Colour = ((152, 148, 140), (138, 130, 122), (112, 112, 112), (150, 112, 94), (164, 160, 150))[
-        kind % 5
-    ]
-    return Texture(tint(np.clip(detail + grain // 5, 0, 255).astype(np.uint8), colour), cutout=False)
+    colour: Colour = (
+        (152, 148, 140),
+        (138, 130, 122),
+        (112, 112, 112),
+        (150, 112, 94),
+        (164, 160, 150),
+    )[kind % 5]
+    return Texture(
+        tint(np.clip(detail + grain // 5, 0, 255).astype(np.uint8), colour), cutout=False
+    )
 
 
 @lru_cache(maxsize=None)
@@ -223,4 +240,6 @@ def grass() -> Texture:
     """Return 6 m × 6 m of lawn."""
     detail = noise(101, 96, 96, 32, 6).astype(np.int32)
     fine = rng_of("grass").integers(-24, 25, (96, 96))
-    return Texture(tint(np.clip(detail // 2 + 64 + fine, 0, 255).astype(np.uint8), (92, 110, 58)), cutout=False)
+    return Texture(
+        tint(np.clip(detail // 2 + 64 + fine, 0, 255).astype(np.uint8), (92, 110, 58)), cutout=False
+    )

@@ -64,12 +64,24 @@ def weather(condition: str, seed: int) -> Weather:
         zenith = _scaled((0.10, 0.13, 0.28), between(rng, 0.6, 1.1))
         horizon = (0.30 + 0.42 * warm, 0.26 + 0.12 * warm, 0.32 - 0.10 * warm)
         cloud = (0.30 + 0.20 * warm, 0.24, 0.30)
-        clouds, lit, lamps, noise = between(rng, 0.1, 0.9), between(rng, 0.15, 0.4), 0.5, int(rng.integers(5, 13))
+        clouds, lit, lamps, noise = (
+            between(rng, 0.1, 0.9),
+            between(rng, 0.15, 0.4),
+            0.5,
+            int(rng.integers(5, 13)),
+        )
     elif condition == "night":
         skylight = _scaled((0.020, 0.022, 0.034), between(rng, 0.6, 1.6))
         zenith = _scaled((0.008, 0.010, 0.022), between(rng, 0.6, 1.8))
-        horizon, cloud = _scaled((0.050, 0.038, 0.032), between(rng, 0.5, 1.6)), (0.035, 0.030, 0.032)
-        clouds, lit, lamps = between(rng, 0.0, 0.8), between(rng, 0.18, 0.45), between(rng, 0.55, 1.1)
+        horizon, cloud = (
+            _scaled((0.050, 0.038, 0.032), between(rng, 0.5, 1.6)),
+            (0.035, 0.030, 0.032),
+        )
+        clouds, lit, lamps = (
+            between(rng, 0.0, 0.8),
+            between(rng, 0.18, 0.45),
+            between(rng, 0.55, 1.1),
+        )
         noise = int(rng.integers(9, 24))
     return Weather(
         condition=condition,
@@ -90,7 +102,7 @@ def weather(condition: str, seed: int) -> Weather:
         contrast=between(rng, 0.8, 1.25),
         noise=noise,
         vignette=between(rng, 0.05, 0.35),
-        quality=int(rng.integers(40, 56)),
+        quality=int(rng.integers(46, 64)),
         crowd=between(rng, 0.1, 1.0),
         seed=seed,
     )
@@ -99,10 +111,7 @@ def weather(condition: str, seed: int) -> Weather:
 def lit_windows(light: Weather) -> np.ndarray[tuple[int, ...], np.dtype[np.float32]]:
     """Return (256, 3): the glow of each numbered window at this moment, most of them dark."""
     rng = rng_of("windows", light.seed)
-    glow = np.zeros((256, 3), np.float32)
-    tones = ((1.0, 0.70, 0.36), (1.0, 0.80, 0.52), (0.95, 0.92, 0.85), (0.55, 0.68, 1.0))
-    for k in range(256):
-        tone, strength = pick(rng, tones), between(rng, 0.15, 0.6)
-        if chance(rng, light.lit):
-            glow[k] = [c * strength for c in tone]
-    return glow
+    tones = np.array(((1.0, 0.70, 0.36), (1.0, 0.80, 0.52), (0.95, 0.92, 0.85), (0.55, 0.68, 1.0)))
+    draws = rng.random((256, 2))
+    glow = tones[rng.integers(0, len(tones), 256)] * (0.15 + 0.45 * draws[:, :1])
+    return np.where(draws[:, 1:] < light.lit, glow, 0).astype(np.float32)
