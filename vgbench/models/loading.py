@@ -79,9 +79,10 @@ def load_model(model: str | Path, arch: str | None = None) -> LoadedModel:
     path = reference_path() if is_reference else Path(model)
     checkpoint = read_checkpoint(path)
     architecture = _choose(arch, checkpoint, path)
-    network = build(architecture)
+    with torch.device("meta"):  # no memory and no random numbers for weights about to be replaced
+        network = build(architecture)
     state = _fit(checkpoint.tensors, network.state_dict(), str(architecture), path)
-    network.load_state_dict(state, strict=True)
+    network.load_state_dict(state, strict=True, assign=True)
     return LoadedModel(
         module=network.eval(),
         architecture=str(architecture),
@@ -137,7 +138,7 @@ def _fit(
     # networks does; torch before 0.4.1 and several converters do not write the counter.
     missing = [key for key in wanted if key not in found and not key.endswith(_COUNTER)]
     unexpected = [key for key in found if key not in wanted]
-    state = dict(wanted)
+    state = {key: torch.zeros((), dtype=torch.int64) for key in wanted if key.endswith(_COUNTER)}
     misshapen, unusable = [], []
     for key in wanted.keys() & found.keys():
         tensor, shape = found[key], tuple(wanted[key].shape)

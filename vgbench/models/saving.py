@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -103,5 +104,11 @@ def _serialise(module: nn.Module, metadata: dict[str, str]) -> bytes:
         name: tensor.detach().cpu().contiguous().clone()
         for name, tensor in module.state_dict().items()
     }
-    content: bytes = save(tensors, metadata={"format": "pt", **metadata})
-    return content
+    content: bytes = save(tensors)
+    # The library writes metadata in a different order each time; ours is sorted, so that equal
+    # weights make equal files and digests. Offsets count from the header's end, so it may grow.
+    length = int.from_bytes(content[:8], "little")
+    pairs = {"__metadata__": dict(sorted({"format": "pt", **metadata}.items()))}
+    header = json.dumps(pairs | json.loads(content[8 : 8 + length]), separators=(",", ":")).encode()
+    header += b" " * (-len(header) % 8)
+    return len(header).to_bytes(8, "little") + header + content[8 + length :]
