@@ -1,0 +1,315 @@
+"""Taking a dataset into the data root: from a folder or an archive, checked, all or nothing."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from vgbench.datasets.archives import check_space, is_archive, unpack_images, write_image
+from vgbench.datasets.expectations import problems_of, slug
+from vgbench.datasets.headers import BrokenImageError
+from vgbench.datasets.layout import find_layout
+from vgbench.datasets.loading import NAME, is_installed
+from vgbench.datasets.manifest import Manifest, build_manifest
+from vgbench.datasets.manifest_file import (
+    MANIFEST,
+    UnreadableManifestError,
+    read_manifest,
+    write_manifest,
+)
+from vgbench.datasets.names import positions
+from vgbench.datasets.registry import DatasetSpec, load_registry
+from vgbench.datasets.scanning import (
+    Broken,
+    Examined,
+    Found,
+    broken_images,
+    in_threads,
+    read_image_bytes,
+    scan,
+)
+from vgbench.durable import TEMPORARY_PREFIX, atomic_folder
+from vgbench.errors import ArchiveError, DatasetError, DatasetNotFound, ImageError, UsageError
+from vgbench.places import data_root as place_of_data
+from vgbench.progress import note, progress
+
+Known = dict[tuple[str, str], dict[str, Examined]]
+
+
+def import_dataset(
+    name: str,
+    source: str | os.PathLike[str],
+    data_root: str | os.PathLike[str] | None = None,
+    link: bool = False,
+    replace: bool = False,
+) -> Path:
+    """Take a dataset from a folder or archive into the data root, under a name.
+
+    The images are copied into `<data root>/<name>/<split>/{database,queries}` beside a manifest of
+    them, and held against what the registry says of a dataset of that name. The folder appears
+    when all is done; whatever goes wrong leaves nothing behind.
+
+    Parameters
+    ----------
+    name
+        A registered name, or any other of small letters, digits, ".", "_" and "-".
+    source
+        A folder, or a zip or tar archive. The dataset's own folder in the data root makes its
+        manifest anew, in place, reading only what changed.
+    link
+        Leave the images of a folder where they are, and write only the manifest.
+    replace
+        Put it in the place of a dataset of that name, which stays until the new one is complete.
+
+    Returns
+    -------
+    Path
+        The dataset's folder.
+
+    Raises
+    ------
+    DatasetNotFound
+        When the source does not exist.
+    DatasetError
+        When the name is taken, the source holds no dataset, or not the one of that name.
+    ImageError
+        When images do not decode, or their names hold no position.
+    ArchiveError
+        When the archive is damaged or not safe to unpack.
+    VgbenchError
+        When the data root cannot be written or the disk is full.
+    """
+    if not NAME.fullmatch(name) or name.startswith(TEMPORARY_PREFIX):
+        raise UsageError(
+            f"{name!r} cannot be a dataset's name: use small letters, digits, '.', '_' and '-', "
+            f"as in {slug(name)!r}."
+        )
+    source = Path(source).expanduser().absolute()
+    if not source.exists():
+        raise DatasetNotFound(f"There is no folder or archive {source}.")
+    if link and not source.is_dir():
+        raise UsageError(f"Only a folder can be linked; {source.name} is a file.")
+    root = place_of_data(data_root)
+    with _lock(root, name):
+        return _import(name, source, root, link, replace)
+
+
+def import_packaged(name: str, archive: Path, root: Path, replace: bool = False) -> Path:
+    """Unpack a dataset that comes with vgbench, unless another process just did."""
+    with _lock(root, name):
+        if is_installed(name, root) and not replace:
+            return root / name
+        note(f"Unpacking {name}, which comes with vgbench, into {root / name}.")
+        return _import(name, archive, root, link=False, replace=True)
+
+
+def _import(name: str, source: Path, root: Path, link: bool, replace: bool) -> Path:
+    target = root / name
+    spec = load_registry().get(name)
+    retired = root / f"{TEMPORARY_PREFIX}replaced-{name}"
+    if retired.exists() and not target.exists():  # killed between the two renames below
+        retired.rename(target)
+    if target.exists():
+        if source.resolve() == target.resolve():
+            return _renew(target, spec)
+        if not replace:
+            raise DatasetError(
+                f"{name} is there already, in {target}. To put {source} in its place, import it "
+                "with --replace, or choose another name."
+            )
+    if source.is_dir() and root.resolve().is_relative_to(source.resolve()):
+        raise UsageError(
+            f"{source} contains the data root {root}: choose the dataset's own folder."
+        )
+    try:
+        with atomic_folder(target) as folder:
+            manifest = (
+                _link(source, target, spec)
+                if link
+                else _copy(source, folder, spec)
+                if source.is_dir()
+                else _unpack(source, folder, spec)
+            )
+            _check(name, spec, manifest, source)
+            write_manifest(manifest, folder / MANIFEST)
+            if target.exists():
+                shutil.rmtree(retired, ignore_errors=True)
+                target.rename(retired)
+    except BaseException:
+        if retired.exists() and not target.exists():
+            retired.rename(target)
+        raise
+    shutil.rmtree(retired, ignore_errors=True)
+    return target
+
+
+def _renew(folder: Path, spec: DatasetSpec | None) -> Path:
+    """Make the manifest of an installed dataset anew, in place, reading only what changed."""
+    previous: Manifest | None = None
+    with contextlib.suppress(UnreadableManifestError):
+        previous = read_manifest(folder / MANIFEST)
+    layout: Mapping[str, Mapping[str, Path]]
+    if previous is not None:  # it may point to images elsewhere
+        layout = {
+            split.name: {role: folder / where for role, where in split.folders.items()}
+            for split in previous.splits.values()
+        }
+    else:
+        layout = find_layout(folder)
+    manifest = build_manifest(layout, folder, spec.condition if spec else None, previous)
+    _check(folder.name, spec, manifest, folder)
+    write_manifest(manifest, folder / MANIFEST)
+    return folder
+
+
+def _link(source: Path, target: Path, spec: DatasetSpec | None) -> Manifest:
+    return build_manifest(find_layout(source), target, spec.condition if spec else None)
+
+
+def _copy(source: Path, folder: Path, spec: DatasetSpec | None) -> Manifest:
+    """Copy a folder's images, hashing them on the way."""
+    layout = find_layout(source)
+    found = {
+        (split, role): scan(where)
+        for split, roles in layout.items()
+        for role, where in roles.items()
+    }
+    for (split, role), images in found.items():  # a bad name is told before hours of copying
+        try:
+            positions([image.path for image in images])
+        except ImageError as error:
+            raise ImageError(f"In {layout[split][role]}: {error}") from None
+    check_space(folder, sum(image.length for images in found.values() for image in images))
+    known: Known = {}
+    canonical: dict[str, dict[str, Path]] = {}
+    with progress("Copying", sum(map(len, found.values()))) as advance:
+        for (split, role), images in found.items():
+            where = _canonical(folder, split, role)
+            paths = [image.path for image in images]
+            for parent in {path.rpartition("/")[0] for path in paths}:
+                (where / parent).mkdir(parents=True, exist_ok=True)
+
+            def one(path: str, start: Path = layout[split][role], end: Path = where) -> object:
+                try:
+                    data, _ = read_image_bytes(f"{start}/{path}")
+                except BrokenImageError as error:
+                    return Broken(path, str(error))
+                except OSError as error:
+                    return Broken(path, f"cannot be read ({error.strerror})")
+                return write_image(end, path, data)
+
+            results = in_threads(one, paths, advance)
+            broken = [result for result in results if isinstance(result, Broken)]
+            if broken:
+                raise broken_images(broken, layout[split][role])
+            known[split, role] = {
+                path: result
+                for path, result in zip(paths, results, strict=True)
+                if isinstance(result, Examined)
+            }
+            canonical.setdefault(split, {})[role] = where
+    return _of_known(canonical, folder, spec, known)
+
+
+def _unpack(archive: Path, folder: Path, spec: DatasetSpec | None) -> Manifest:
+    """Unpack an archive's images as they lie, then move the folders to their canonical places."""
+    if not is_archive(archive):
+        raise ArchiveError(f"{archive} is neither a folder nor a zip or tar archive.")
+    unpacked = folder / ".unpacked"
+    unpacked.mkdir()
+    examined, broken = unpack_images(archive, unpacked)
+    if broken:
+        raise broken_images(broken, archive)
+    try:
+        layout = find_layout(unpacked)
+    except DatasetError as error:
+        raise DatasetError(str(error).replace(str(unpacked), str(archive))) from None
+    known: Known = {}
+    canonical: dict[str, dict[str, Path]] = {}
+    for split, roles in layout.items():
+        for role, where in roles.items():
+            inside = where.relative_to(unpacked).as_posix() + "/"
+            known[split, role] = {
+                path[len(inside) :]: facts
+                for path, facts in examined.items()
+                if path.startswith(inside)
+            }
+            destination = _canonical(folder, split, role)
+            destination.parent.mkdir(exist_ok=True)
+            where.rename(destination)
+            canonical.setdefault(split, {})[role] = destination
+    left = len(examined) - sum(map(len, known.values()))
+    if left:
+        note(f"{left:,} images of {archive.name} belong to no database and no queries: left out.")
+    shutil.rmtree(unpacked)
+    return _of_known(canonical, folder, spec, known)
+
+
+def _of_known(
+    layout: Mapping[str, Mapping[str, Path]],
+    folder: Path,
+    spec: DatasetSpec | None,
+    known: Known,
+) -> Manifest:
+    found = {
+        key: sorted(Found(path, facts.length, facts.mtime_ns) for path, facts in images.items())
+        for key, images in known.items()
+    }
+    condition = spec.condition if spec else None
+    return build_manifest(layout, folder, condition, found=found, known=known)
+
+
+def _canonical(folder: Path, split: str, role: str) -> Path:
+    return folder / split if role == "train" else folder / split / role
+
+
+def _check(name: str, spec: DatasetSpec | None, manifest: Manifest, source: Path) -> None:
+    """Refuse what is not the dataset of that name; say which splits are not there."""
+    if spec is None:
+        return
+    problems = problems_of(spec, manifest)
+    if problems:
+        listed = "\n".join(f"  {problem}" for problem in problems)
+        raise DatasetError(
+            f"{source} is not {name} as the registry knows it:\n{listed}\n"
+            "If part of it is missing, get it again. If it is another dataset, import it under "
+            "another name."
+        )
+    for split_name, split in manifest.splits.items():
+        pin = spec.splits[split_name].content
+        if pin and pin != split.content:
+            note(
+                f"{name}/{split_name} has the registered names and other images: another edition. "
+                "Its results are comparable only among that edition's."
+            )
+    absent = [split for split in spec.splits if split not in manifest.splits]
+    if absent and not spec.packaged:
+        note(f"{name}: imported {', '.join(manifest.splits)}; not there: {', '.join(absent)}.")
+
+
+@contextlib.contextmanager
+def _lock(root: Path, name: str) -> Iterator[None]:
+    """Hold the dataset's name against other processes; waits for them and says so."""
+    folder = root / ".locks"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(folder / f"{name}.lock")
+        try:
+            lock.acquire(timeout=0.5)
+        except Timeout:
+            note(f"Another process is importing {name}: waiting for it.")
+            lock.acquire()
+    except OSError as error:
+        raise DatasetError(
+            f"Datasets are kept in {root}, which cannot be written ({error.strerror or error}). "
+            "Choose another place with --data-root or $VGBENCH_DATA."
+        ) from error
+    try:
+        yield
+    finally:
+        lock.release()

@@ -1,0 +1,301 @@
+"""`manifest.parquet`: a manifest on disk, with an explicit schema and a version of it.
+
+Each role of each split is its own row group or several, so that one split opens without the rest.
+The fingerprints are in the file's metadata. Neither reading nor writing imports pandas.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import zlib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vgbench.datasets.layout import ROLES
+from vgbench.datasets.manifest import Images, Manifest, SplitManifest
+from vgbench.datasets.pathlist import PathList
+from vgbench.durable import atomic_write
+from vgbench.errors import DatasetError
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+SCHEMA_VERSION = 1
+MANIFEST = "manifest.parquet"
+_KEY, _CHECKSUM = b"vgbench.manifest", b"vgbench.manifest.crc32"
+_ROW_GROUP = 1 << 20
+_DIGEST = 32
+
+
+class UnreadableManifestError(DatasetError):
+    """A manifest file that is missing, damaged, or written by a newer vgbench."""
+
+
+def write_manifest(manifest: Manifest, path: str | os.PathLike[str]) -> None:
+    """Write a manifest durably; the file appears whole or not at all.
+
+    Raises
+    ------
+    VgbenchError
+        When the folder cannot be written or the disk is full.
+    """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    from vgbench._version import __version__
+
+    description = {
+        "schema": SCHEMA_VERSION,
+        "written_by": f"vgbench {__version__}",
+        "splits": {
+            name: {
+                "roles": {
+                    role: {"images": len(images), "folder": split.folders[role]}
+                    for role, images in split.images.items()
+                },
+                "ground_truth": split.ground_truth,
+                "content": split.content,
+            }
+            for name, split in manifest.splits.items()
+        },
+    }
+    text = json.dumps(description, ensure_ascii=False, separators=(",", ":")).encode()
+    checksum = str(zlib.crc32(text)).encode()
+    schema = _schema().with_metadata({_KEY: text, _CHECKSUM: checksum})
+    with (
+        atomic_write(path) as file,
+        pq.ParquetWriter(
+            pa.PythonFile(file, mode="w"),
+            schema,
+            compression="zstd",
+            use_dictionary=["split", "role", "condition"],
+            column_encoding={
+                "path": "DELTA_BYTE_ARRAY",
+                "sha256": "PLAIN",
+                "easting": "PLAIN",
+                "northing": "PLAIN",
+                "width": "PLAIN",
+                "height": "PLAIN",
+                "bytes": "PLAIN",
+                "mtime_ns": "DELTA_BINARY_PACKED",
+            },
+            write_page_checksum=True,
+            write_statistics=False,
+        ) as writer,
+    ):
+        for name, split in manifest.splits.items():
+            for role, images in split.images.items():
+                for first in range(0, len(images), _ROW_GROUP):
+                    rows = slice(first, first + _ROW_GROUP)
+                    writer.write_batch(_batch(pa, schema, name, role, images, rows))
+
+
+def read_manifest(path: str | os.PathLike[str], *splits: str) -> Manifest:
+    """Read a manifest, or only some of its splits.
+
+    Raises
+    ------
+    UnreadableManifestError
+        When it is missing, damaged (which checksums tell), or of a newer schema.
+    """
+    import pyarrow as pa
+
+    with _explained(path):
+        file = _open(path)
+        described = _describe(file, path)["splits"]
+        found: dict[str, SplitManifest] = {}
+        group = 0
+        for name, split in described.items():
+            images: dict[str, Images] = {}
+            for role in (role for role in ROLES if role in split["roles"]):
+                count = split["roles"][role]["images"]
+                groups = range(group, group + -(-count // _ROW_GROUP))
+                group = groups.stop
+                if not splits or name in splits:
+                    table = file.read_row_groups(list(groups), use_threads=count > 100_000)
+                    images[role] = _images(pa, table, name, count)
+            if images:
+                found[name] = SplitManifest(
+                    name=name,
+                    folders={role: split["roles"][role]["folder"] for role in images},
+                    images=images,
+                    ground_truth=split["ground_truth"],
+                    content=split["content"],
+                )
+        return Manifest(found)
+
+
+def read_description(path: str | os.PathLike[str]) -> dict[str, Any]:
+    """Read only what the file says of itself: splits, numbers of images, fingerprints.
+
+    Returns
+    -------
+    dict
+        `{"schema", "written_by", "splits": {name: {"roles": {role: {"images", "folder"}},
+        "ground_truth", "content"}}}`
+
+    Raises
+    ------
+    UnreadableManifestError
+        As `read_manifest`.
+    """
+    with _explained(path):
+        return _describe(_open(path), path)
+
+
+class _explained:  # noqa: N801
+    """Turn whatever a damaged file makes the reader raise into an error that names the file."""
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        self.path = path
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        if error is None or isinstance(error, DatasetError) or not isinstance(error, Exception):
+            return
+        if isinstance(error, FileNotFoundError):
+            raise UnreadableManifestError(
+                f"There is no manifest at {os.fspath(self.path)}."
+            ) from error
+        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        raise UnreadableManifestError(
+            f"The manifest {os.fspath(self.path)} is damaged or is no manifest: {reason}"
+        ) from error
+
+
+def _open(path: str | os.PathLike[str]) -> pq.ParquetFile:
+    import pyarrow.parquet as pq
+
+    return pq.ParquetFile(Path(path), page_checksum_verification=True, memory_map=False)
+
+
+def _describe(file: pq.ParquetFile, path: str | os.PathLike[str]) -> dict[str, Any]:
+    metadata = file.metadata.metadata or {}
+    text = metadata.get(_KEY)
+    if text is None:
+        raise UnreadableManifestError(f"{os.fspath(path)} is not a manifest of vgbench.")
+    if str(zlib.crc32(text)).encode() != metadata.get(_CHECKSUM):
+        raise UnreadableManifestError(
+            f"The manifest {os.fspath(path)} is damaged: a checksum differs."
+        )
+    described: dict[str, Any] = json.loads(text)
+    if described["schema"] != SCHEMA_VERSION:
+        raise UnreadableManifestError(
+            f"The manifest {os.fspath(path)} has schema version {described['schema']}, written by "
+            f"{described.get('written_by', 'an unknown program')}; this vgbench reads version "
+            f"{SCHEMA_VERSION}. Update vgbench, or import the dataset again with this one."
+        )
+    return described
+
+
+def _schema() -> pa.Schema:
+    import pyarrow as pa
+
+    return pa.schema(
+        [
+            pa.field("path", pa.string(), nullable=False),
+            pa.field("split", pa.string(), nullable=False),
+            pa.field("role", pa.string(), nullable=False),
+            pa.field("easting", pa.float64(), nullable=False),
+            pa.field("northing", pa.float64(), nullable=False),
+            pa.field("condition", pa.string()),
+            pa.field("width", pa.int32(), nullable=False),
+            pa.field("height", pa.int32(), nullable=False),
+            pa.field("bytes", pa.int64(), nullable=False),
+            pa.field("sha256", pa.binary(_DIGEST), nullable=False),
+            pa.field("mtime_ns", pa.int64(), nullable=False),
+        ]
+    )
+
+
+# Arrays are made from buffers and read from buffers: pyarrow's own conversions import pandas where
+# it is installed, which costs more than all the rest.
+
+
+def _batch(
+    pa: Any, schema: pa.Schema, split: str, role: str, images: Images, rows: slice
+) -> pa.RecordBatch:
+    count = len(range(*rows.indices(len(images))))
+    offsets, data = images.paths[rows].arrow_buffers(f"{split}/")
+    labels: Sequence[str | None] = [None] * count
+    if images.conditions:
+        labels = images.conditions[rows]
+
+    def strings(values: Sequence[str | None]) -> pa.Array:
+        encoded = [b"" if value is None else value.encode() for value in values]
+        ends = np.cumsum([0, *map(len, encoded)]).astype(np.int32)
+        present = np.packbits([value is not None for value in values], bitorder="little")
+        buffers = [pa.py_buffer(b) for b in (present, ends, b"".join(encoded))]
+        return pa.Array.from_buffers(pa.string(), count, buffers)
+
+    def numbers(kind: pa.DataType, values: NDArray[Any]) -> pa.Array:
+        contiguous = np.ascontiguousarray(values)
+        return pa.Array.from_buffers(kind, count, [None, pa.py_buffer(contiguous)])
+
+    paths = [None, pa.py_buffer(offsets.astype(np.int32)), pa.py_buffer(data)]
+    return pa.RecordBatch.from_arrays(
+        [
+            pa.Array.from_buffers(pa.string(), count, paths),
+            strings([split] * count),
+            strings([role] * count),
+            numbers(pa.float64(), images.positions[rows, 0]),
+            numbers(pa.float64(), images.positions[rows, 1]),
+            strings(labels),
+            numbers(pa.int32(), images.sizes[rows, 1]),
+            numbers(pa.int32(), images.sizes[rows, 0]),
+            numbers(pa.int64(), images.bytes[rows]),
+            numbers(pa.binary(_DIGEST), images.digests[rows]),
+            numbers(pa.int64(), images.mtimes[rows]),
+        ],
+        schema=schema,
+    )
+
+
+def _images(pa: Any, table: pa.Table, split: str, count: int) -> Images:
+    if table.num_rows != count:
+        raise UnreadableManifestError(f"the file says {count:,} rows and has {table.num_rows:,}")
+
+    def numbers(name: str, dtype: type[np.generic]) -> NDArray[Any]:
+        parts = [
+            np.frombuffer(chunk.buffers()[1], dtype)[chunk.offset : chunk.offset + len(chunk)]
+            for chunk in table.column(name).chunks
+        ]
+        return parts[0] if len(parts) == 1 else np.concatenate(parts)
+
+    labels = table.column("condition")
+    # One row is a fixed number of bytes, which numpy knows as a void of that length.
+    digests = numbers("sha256", np.dtype((np.void, _DIGEST)))  # type: ignore[arg-type]
+    return Images(
+        paths=_paths(table.column("path")).without_prefix(len(split.encode()) + 1),
+        positions=np.column_stack(
+            [numbers("easting", np.float64), numbers("northing", np.float64)]
+        ),
+        conditions=None if labels.null_count == count else labels.to_pylist(),
+        sizes=np.column_stack([numbers("height", np.int32), numbers("width", np.int32)]),
+        bytes=numbers("bytes", np.int64),
+        mtimes=numbers("mtime_ns", np.int64),
+        digests=digests.view(np.uint8).reshape(-1, _DIGEST),
+    )
+
+
+def _paths(column: pa.ChunkedArray) -> PathList:
+    starts, ends, blocks, base = [], [], [], 0
+    for chunk in column.chunks:
+        _, offsets, data = chunk.buffers()
+        narrow = np.frombuffer(offsets, np.int32)[chunk.offset : chunk.offset + len(chunk) + 1]
+        bounds = narrow.astype(np.int64) + base
+        starts.append(bounds[:-1])
+        ends.append(bounds[1:])
+        blocks.append(np.frombuffer(data, np.uint8))
+        base += len(blocks[-1])
+    if len(blocks) == 1:
+        return PathList(starts[0], ends[0], blocks[0])
+    return PathList(np.concatenate(starts), np.concatenate(ends), np.concatenate(blocks))

@@ -1,0 +1,284 @@
+"""The datasets that vgbench knows by name: `registry.toml`, read and checked."""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from vgbench.datasets.conditions import RULES
+from vgbench.errors import DatasetError, first_ten
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+SCHEMA = 1
+REGISTRY = Path(__file__).with_name("registry.toml")
+
+
+@dataclass(frozen=True)
+class SplitSpec:
+    """What is known of a split; None is unknown.
+
+    `database`, `queries` and `train` are numbers of images; `ground_truth` and `content` are the
+    pinned fingerprints (hex SHA-256).
+    """
+
+    name: str
+    database: int | None = None
+    queries: int | None = None
+    train: int | None = None
+    ground_truth: str | None = None
+    content: str | None = None
+    note: str | None = None
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where a dataset's archive is: `kind` is "drive" (`id` of a Google Drive file) or "url"."""
+
+    kind: str
+    file: str
+    id: str | None = None
+    url: str | None = None
+    size: str | None = None
+    sha256: str | None = None
+    note: str | None = None
+
+
+@dataclass(frozen=True)
+class Edition:
+    """One of several circulating versions with equal names and different images."""
+
+    name: str
+    images: str
+    note: str | None = None
+
+
+@dataclass(frozen=True)
+class DatasetSpec:
+    """What is known of a dataset.
+
+    Attributes
+    ----------
+    id
+        The name users type.
+    splits
+        By name, in the registry's order.
+    utm_zone
+        Number and letter, such as "54S"; None where it is unknown or there are several.
+    box
+        Least and greatest easting, least and greatest northing in metres; or None.
+    condition
+        Which rule of `vgbench.datasets.conditions` labels the queries; or None.
+    packaged
+        Whether the archive comes inside vgbench.
+    """
+
+    id: str
+    title: str
+    description: str
+    splits: Mapping[str, SplitSpec]
+    terms: str
+    homepage: str | None = None
+    utm_zone: str | None = None
+    box: tuple[float, float, float, float] | None = None
+    condition: str | None = None
+    packaged: bool = False
+    sources: tuple[Source, ...] = ()
+    editions: tuple[Edition, ...] = field(default=())
+
+    @property
+    def how_to_get(self) -> str:
+        """What to do to have the dataset, in a sentence."""
+        if self.packaged:
+            return "It comes with vgbench and is unpacked on first use."
+        where = self.sources[0].file if self.sources else "its folder or archive"
+        return f"Get {where} and run: vgbench datasets import {self.id} {where}"
+
+
+@lru_cache(maxsize=1)
+def load_registry() -> dict[str, DatasetSpec]:
+    """Read the registered datasets by id, in the registry's order.
+
+    >>> load_registry()["sf-xs"].splits["test"].database
+    27191
+    """
+    return parse_registry(REGISTRY.read_text("utf-8"), str(REGISTRY))
+
+
+def parse_registry(text: str, origin: str = "registry.toml") -> dict[str, DatasetSpec]:
+    """Read a registry from TOML.
+
+    Raises
+    ------
+    DatasetError
+        When it is no TOML or says something that is not understood; lists every problem found.
+    """
+    try:
+        document = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise DatasetError(f"{origin} is not valid TOML: {error}.") from error
+    schema = document.pop("schema", None)
+    if schema != SCHEMA:
+        raise DatasetError(
+            f"{origin} has schema {schema!r}; this vgbench reads schema {SCHEMA}. "
+            + ("Update vgbench." if isinstance(schema, int) else "Add: schema = 1")
+        )
+    problems: list[str] = []
+    specs = {key: _dataset(key, value, problems) for key, value in document.items()}
+    if problems:
+        raise DatasetError(f"{origin} cannot be used:\n{first_ten(problems, 'problems')}")
+    return {key: spec for key, spec in specs.items() if spec is not None}
+
+
+Check = Callable[[Any], str | None]
+
+
+def _is(kind: type, wanted: str) -> Check:
+    def check(value: Any) -> str | None:
+        fits = isinstance(value, kind) and not (kind is int and isinstance(value, bool))
+        return None if fits else f"must be {wanted}, not {value!r}"
+
+    return check
+
+
+def _matches(pattern: str, wanted: str) -> Check:
+    def check(value: Any) -> str | None:
+        fits = isinstance(value, str) and re.fullmatch(pattern, value)
+        return None if fits else f"must be {wanted}, not {value!r}"
+
+    return check
+
+
+def _one_of(*choices: str) -> Check:
+    def check(value: Any) -> str | None:
+        return None if value in choices else f"must be one of {', '.join(choices)}, not {value!r}"
+
+    return check
+
+
+def _count(value: Any) -> str | None:
+    fits = isinstance(value, int) and not isinstance(value, bool) and value > 0
+    return None if fits else f"must be a number of images, 1 or more, not {value!r}"
+
+
+def _box(value: Any) -> str | None:
+    if (
+        isinstance(value, list)
+        and len(value) == 4
+        and all(isinstance(v, (int, float)) for v in value)
+        and value[0] < value[1]
+        and value[2] < value[3]
+    ):
+        return None
+    return (
+        "must be [least easting, greatest easting, least northing, greatest northing], "
+        f"not {value!r}"
+    )
+
+
+_text = _is(str, "text")
+_fingerprint = _matches(r"[0-9a-f]{64}", "a fingerprint of 64 hex digits")
+_link = _matches(r"https?://\S+", "an http(s) link")
+
+_DATASET: dict[str, Check] = {
+    "title": _text,
+    "description": _text,
+    "terms": _text,
+    "homepage": _link,
+    "utm_zone": _matches(r"\d\d?[C-HJ-NP-X]", "a zone such as 10S"),
+    "box": _box,
+    "condition": _one_of(*RULES),
+    "packaged": _is(bool, "true or false"),
+    "splits": _is(dict, "a table"),
+    "sources": _is(list, "a list of tables"),
+    "editions": _is(list, "a list of tables"),
+}
+_SPLIT: dict[str, Check] = {
+    "database": _count,
+    "queries": _count,
+    "train": _count,
+    "ground_truth": _fingerprint,
+    "content": _fingerprint,
+    "note": _text,
+}
+_SOURCE: dict[str, Check] = {
+    "kind": _one_of("drive", "url"),
+    "file": _text,
+    "id": _text,
+    "url": _link,
+    "size": _text,
+    "sha256": _fingerprint,
+    "note": _text,
+}
+_EDITION: dict[str, Check] = {"name": _text, "images": _text, "note": _text}
+
+
+def _dataset(key: str, table: Any, problems: list[str]) -> DatasetSpec | None:
+    before = len(problems)
+    if not re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", key):
+        problems.append(f"[{key}]: a dataset's id is small letters, digits and single hyphens")
+    needed = ("title", "description", "terms", "splits")
+    if not _table(f"[{key}]", table, _DATASET, needed, problems):
+        return None
+    splits = {}
+    if not table["splits"]:
+        problems.append(f"[{key}]: needs at least one split")
+    for name, split in table["splits"].items():
+        where = f"[{key}.splits.{name}]"
+        if not re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", name):
+            problems.append(f"{where}: a split's name is small letters, digits, single hyphens")
+        if _table(where, split, _SPLIT, (), problems):
+            splits[name] = SplitSpec(name, **split)
+    sources = []
+    for number, source in enumerate(table.get("sources", ()), 1):
+        where = f"[[{key}.sources]] no. {number}"
+        if not _table(where, source, _SOURCE, ("kind", "file"), problems):
+            continue
+        pointer = "id" if source["kind"] == "drive" else "url"
+        if pointer not in source:
+            problems.append(f"{where}: {source['kind']} needs `{pointer}`")
+            continue
+        sources.append(Source(**source))
+    editions = [
+        Edition(**edition)
+        for number, edition in enumerate(table.get("editions", ()), 1)
+        if _table(
+            f"[[{key}.editions]] no. {number}", edition, _EDITION, ("name", "images"), problems
+        )
+    ]
+    if len(problems) > before:
+        return None
+    plain = {k: v for k, v in table.items() if k not in ("splits", "sources", "editions", "box")}
+    return DatasetSpec(
+        id=key,
+        splits=splits,
+        sources=tuple(sources),
+        editions=tuple(editions),
+        box=tuple(table["box"]) if "box" in table else None,
+        **plain,
+    )
+
+
+def _table(
+    where: str, table: Any, checks: dict[str, Check], needed: tuple[str, ...], problems: list[str]
+) -> bool:
+    """Whether a table is well-formed; what is not goes to `problems`."""
+    if not isinstance(table, dict):
+        problems.append(f"{where}: must be a table, not {table!r}")
+        return False
+    found = [f"{where}: needs `{key}`" for key in needed if key not in table]
+    for key, value in table.items():
+        if key not in checks:
+            found.append(f"{where}: unknown key `{key}`; known are {', '.join(checks)}")
+        elif message := checks[key](value):
+            found.append(f"{where}: `{key}` {message}")
+    problems.extend(found)
+    return not found
