@@ -88,6 +88,8 @@ def check_writable(root: str | os.PathLike[str]) -> None:
     """
     root = Path(root)
     with board_lock(root), board_errors(root):
+        if table_path(root).is_dir():
+            raise IsADirectoryError(errno.EISDIR, "is a folder", str(table_path(root)))
         for folder in (submissions_folder(root), table_path(root).parent):
             folder.mkdir(parents=True, exist_ok=True)
             probe = folder / f"{TEMPORARY_PREFIX}probe.parquet"
@@ -105,8 +107,8 @@ def board_errors(root: Path) -> Iterator[None]:
             hint = "the disk is full: free some space, or choose another folder with --root"
         elif error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
             hint = "it is read-only: choose another folder with --root, or change its permissions"
-        elif error.errno in (errno.ENOTDIR, errno.EEXIST):
-            hint = f"a file is in the way of a folder ({error.filename})"
+        elif error.errno in (errno.ENOTDIR, errno.EEXIST, errno.EISDIR):
+            hint = f"something else is in the way of a file or folder ({error.filename})"
         else:
             hint = error.strerror or str(error)
         raise BoardError(f"Cannot write the board {root}: {hint}. Nothing was changed.") from error

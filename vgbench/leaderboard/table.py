@@ -7,6 +7,7 @@ table left behind by a killed writer or by `git pull` is noticed, and made new.
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import io
 import json
@@ -130,14 +131,17 @@ def prepared_update(root: Path, text: bytes) -> Iterator[None]:
     """
     from vgbench.durable import atomic_write
 
-    table = _derive(root, _read_file(table_path(root)))
+    path = table_path(root)
+    if path.is_dir():  # found out now, not when the submission is in its place already
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
+    table = _derive(root, _read_file(path))
     problems: list[str] = []
     document = read_document(text, problems)
     if document is None or problems:
         raise SubmissionError("\n".join(problems))
     rows = submission_rows(document, hashlib.sha256(text).hexdigest())
     content = encode_table(Table(_ordered([*table.rows, *rows]), table.left_out))
-    with atomic_write(table_path(root)) as file:
+    with atomic_write(path) as file:
         file.write(content)
         file.flush()
         os.fsync(file.fileno())
