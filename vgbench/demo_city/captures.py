@@ -164,6 +164,19 @@ def _evaluation(
     return out
 
 
+def _clear_of_fronts(right: float, turn: float, street: Street) -> float:
+    """Return ``right`` kept off the pavement towards which the camera is turned.
+
+    A photograph of the nearest shop window from a step away shows no place at all.
+    """
+    limit = street.road / 2 - 1.0
+    if 30 < turn % 360 < 150:
+        return min(right, limit)
+    if 210 < turn % 360 < 330:
+        return max(right, -limit)
+    return right
+
+
 def _query(
     rng: np.random.Generator,
     split: str,
@@ -174,8 +187,9 @@ def _query(
     condition: str,
 ) -> Capture:
     reach = street.road / 2 + 1.2  # as far as the pavements
-    spot = street.at(at + between(rng, -2, 2), between(rng, -reach, reach))
+    along, right = at + between(rng, -2, 2), between(rng, -reach, reach)
     turn = pick(rng, (0, 180, 65, -65, 115, -115)) + between(rng, -24, 24)
+    spot = street.at(along, _clear_of_fronts(right, turn, street))
     zoom = between(rng, 0.85, 1.3)
     return _capture(rng, f"{split}/queries", plan, origin, spot, _heading(street) + turn, zoom,
                     between(rng, 1.5, 1.9), condition, chance(rng, 0.3), condition)  # fmt: skip
@@ -215,7 +229,8 @@ def _place(
     for k in range(PER_PLACE):
         condition = ("day", "night", "day", "dusk", "day", "night", "dusk", "day")[k]
         reach = street.road / 2 + 0.8
-        spot = street.at(at + between(rng, -3.5, 3.5), between(rng, -reach, reach) * 0.8)
+        along, right = at + between(rng, -3.5, 3.5), between(rng, -reach, reach) * 0.8
+        spot = street.at(along, _clear_of_fronts(right, turn, street))
         heading = _heading(street) + turn + between(rng, -15, 15)
         yield _capture(rng, f"train/{name}", plan, origin, spot, heading, between(rng, 0.85, 1.25),
                        between(rng, 1.5, 2.6), condition, chance(rng, 0.2), f"{number:05d}")  # fmt: skip

@@ -206,13 +206,17 @@ def _display(height: int, width: int, rng: np.random.Generator) -> Pixels:
     base[: haze.shape[0], : haze.shape[1]] += (haze - 128) // 3
     for channel, percent in enumerate((104, 100, 94)):
         out[..., channel] = np.clip(base * percent // 100, 8, 255)
-    for _ in range(width // 6):
-        w, h = int(rng.integers(2, 10)), int(rng.integers(3, 18))
-        x = int(rng.integers(max(width - w, 1)))
-        y = height - h - int(rng.integers(3)) * height // 4
-        tone = int(rng.integers(50, 150))
-        colour = tone + rng.integers(-34, 35, 3)
-        out[max(y, 0) : max(y + h, 0), x : x + w, :3] = colour
+    shelves = int(rng.integers(1, 4))
+    for shelf in range(shelves):
+        foot = height - 2 - shelf * height * 2 // (3 * shelves)
+        x = int(rng.integers(6))
+        while x < width - 3:
+            w, h = int(rng.integers(2, 8)), int(rng.integers(3, 3 + max(height // (2 * shelves), 4)))
+            goods = int(rng.integers(50, 130)) + rng.integers(-30, 31, 3)
+            out[max(foot - h, 0) : foot, x : x + w, :3] = goods
+            out[max(foot - h, 0) : foot, x + w - 1 : x + w, :3] = goods * 2 // 3
+            x += w + int(rng.integers(1, 9))
+        out[foot : foot + 1, :, :3] = 76
     if chance(rng, 0.4) and width > 30:
         w, h = int(rng.integers(10, 18)), int(rng.integers(14, 24))
         x, y = int(rng.integers(width - w)), int(rng.integers(max(height - h, 1)))
