@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from vgbench.descriptors.folding import fold_batch_norm, has_hooks
-from vgbench.errors import ModelError, UsageError
+from vgbench.errors import UsageError
 from vgbench.models.networks import DescriptorNetwork
 
 PRECISIONS = {
@@ -31,6 +31,10 @@ SAME = 1e-4
 float32 that still is rounding."""
 
 Forward = Callable[[Tensor], Any]
+
+
+class WrongOutputError(ValueError):
+    """What a model returned is no (B, D) tensor; becomes a `ModelError` that names the images."""
 
 
 @dataclass(frozen=True)
@@ -136,12 +140,14 @@ class Engine:
         self._variants.clear()
 
     def _output(self, images: Tensor, channels_last: bool) -> Tensor:
-        return descriptors_of(self.run(images, Choice(1, 1, len(images), channels_last)))
+        output = self.run(images, Choice(1, 1, len(images), channels_last))
+        return descriptors_of(output, len(images))
 
     def _as_given(self, images: Tensor) -> Tensor:
         assert isinstance(self.given, nn.Module)
         parameter = next(self.given.parameters(), torch.empty(0))
-        return descriptors_of(self.given(images.to(parameter.device).contiguous()))
+        output = self.given(images.to(parameter.device).contiguous())
+        return descriptors_of(output, len(images))
 
     def _variant(self, channels_last: bool, precision: str) -> Forward:
         key = (channels_last, precision)
@@ -169,13 +175,13 @@ class Engine:
         return network.to(memory_format=torch.channels_last) if channels_last else network
 
 
-def descriptors_of(output: Any) -> Tensor:
-    """Take a model's output, or the first item of a tuple, to float32 on the CPU.
+def descriptors_of(output: Any, images: int) -> Tensor:
+    """Take a model's output, or the first item of a tuple, to float32 (images, D) on the CPU.
 
     Raises
     ------
-    ModelError
-        When it is not a tensor.
+    WrongOutputError
+        When it is not a tensor of that shape.
     """
     if isinstance(output, (tuple, list)) and output:
         output = output[0]
@@ -183,10 +189,15 @@ def descriptors_of(output: Any) -> Tensor:
         try:
             output = torch.as_tensor(output)
         except (TypeError, ValueError, RuntimeError) as error:
-            raise ModelError(
+            raise WrongOutputError(
                 "The model should return a tensor of shape (images, dimension), or a tuple that "
                 f"begins with one; it returned {type(output).__name__}."
             ) from error
+    if output.ndim != 2 or output.shape[0] != images or output.shape[1] == 0:
+        raise WrongOutputError(
+            f"The model returned shape {tuple(output.shape)} for {images} image(s); "
+            f"({images}, dimension) is expected."
+        )
     descriptors: Tensor = output.detach().to("cpu", torch.float32)
     return descriptors
 

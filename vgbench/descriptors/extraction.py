@@ -21,6 +21,7 @@ from vgbench.descriptors.engine import (
     PRECISIONS,
     Choice,
     Engine,
+    WrongOutputError,
     descriptors_of,
     in_streams,
     undisturbed,
@@ -256,7 +257,7 @@ def _describe_all(
             rows, images = item
             started = time.perf_counter()
             with _explained(work, rows):
-                output = descriptors_of(engine.run(work.tensor(images), choice))
+                output = descriptors_of(engine.run(work.tensor(images), choice), len(rows))
             values = _checked(output, work, rows)
             clock.add(decode_wait=started - waiting, forward=time.perf_counter() - started)
             stored.write(rows, values)
@@ -302,6 +303,8 @@ def _explained(work: Work, rows: Sequence[int]) -> Iterator[None]:
         raise
     except Exception as error:  # a model is anybody's code
         names = first_ten([f"{work.names[row]} ({_size(work.sizes[row])})" for row in rows])
+        if isinstance(error, WrongOutputError):
+            raise ModelError(f"{error} The images:\n{names}") from error
         reason = str(error).strip() or type(error).__name__
         memory = isinstance(error, (MemoryError, torch.OutOfMemoryError)) or any(
             phrase in reason.lower()
@@ -320,16 +323,10 @@ def _explained(work: Work, rows: Sequence[int]) -> Iterator[None]:
 
 
 def _checked(output: Tensor, work: Work, rows: Sequence[int]) -> NDArray[np.float32]:
-    names = [work.names[row] for row in rows]
-    if output.ndim != 2 or output.shape[0] != len(rows) or output.shape[1] == 0:
-        raise ModelError(
-            f"The model returned shape {tuple(output.shape)} for {len(rows)} image(s); "
-            f"({len(rows)}, dimension) is expected. The images:\n{first_ten(names)}"
-        )
     values: NDArray[np.float32] = output.numpy()
     finite = np.isfinite(values).all(axis=1)
     if not finite.all():
-        bad = [names[row] for row in np.flatnonzero(~finite)]
+        bad = [work.names[rows[i]] for i in np.flatnonzero(~finite).tolist()]
         raise ModelError(
             "The model returned NaN or infinity; a lower precision can be the cause, or weights of "
             f"a diverged training. The images:\n{first_ten(bad, 'images')}"

@@ -7,7 +7,6 @@ VPR-methods-evaluation applies them. EXIF orientation is not applied, because th
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -42,16 +41,19 @@ def read_image(path: Path) -> NDArray[np.uint8]:
         When the file is missing, not a JPEG or PNG, truncated, or has too many pixels.
     """
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("error", Image.DecompressionBombWarning)
-            # A palette with a transparent colour converts with a remark that changes nothing here.
-            warnings.filterwarnings("ignore", message="Palette images with Transparency")
-            with Image.open(path, formats=FORMATS) as image:
-                # convert() copies an image that is RGB already.
-                return np.asarray(image if image.mode == "RGB" else image.convert("RGB"))
+        with Image.open(path, formats=FORMATS) as image:
+            # Pillow only warns up to twice this number, and filters of warnings are not for threads.
+            limit = Image.MAX_IMAGE_PIXELS
+            if limit is not None and image.width * image.height > limit:
+                raise ImageError(
+                    f"The image {path} has too many pixels to be read: {image.height} x "
+                    f"{image.width}, at most {limit:,} in all."
+                )
+            # convert() copies an image that is RGB already.
+            return np.asarray(image if image.mode == "RGB" else image.convert("RGB"))
     except FileNotFoundError:
         raise ImageError(f"The image {path} is missing.") from None
-    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+    except Image.DecompressionBombError as error:
         raise ImageError(f"The image {path} has too many pixels to be read: {error}") from error
     except (OSError, SyntaxError, ValueError, EOFError) as error:
         raise ImageError(
@@ -88,7 +90,7 @@ class ResizeRule:
         """
         if resize is None:
             return cls(None)
-        sides = (resize,) if isinstance(resize, int) else tuple(resize)
+        sides = tuple(resize) if isinstance(resize, (tuple, list)) else (resize,)
         plain = all(isinstance(s, (int, np.integer)) and not isinstance(s, bool) for s in sides)
         if not plain or len(sides) not in (1, 2) or not all(1 <= s <= MAX_SIDE for s in sides):
             raise UsageError(

@@ -125,8 +125,8 @@ def _perhaps_bfloat16(
     lower = replace(best, precision="bfloat16")
     try:
         with torch.inference_mode():
-            a = descriptors_of(engine.run(samples[0], best))
-            b = descriptors_of(engine.run(samples[0], lower))
+            a = descriptors_of(engine.run(samples[0], best), 1)
+            b = descriptors_of(engine.run(samples[0], lower), 1)
         if best not in measured:
             measured[best] = _rate(engine, best, samples, rounds=2)
         _rate(engine, lower, samples, rounds=1)
