@@ -15,6 +15,9 @@ from vgbench.errors import UsageError
 from vgbench.leaderboard.columns import RECALL_VALUES, Row
 from vgbench.leaderboard.text import clean_text
 
+USUAL_THRESHOLD = 25.0
+"""Metres; where two thresholds have equally many rows, the usual one's ranking comes first."""
+
 RECALL_KEYS = tuple(f"recall_{n}" for n in RECALL_VALUES)
 
 SORT_KEYS = (*RECALL_KEYS, "dimension", "parameters", "name", "submitted")
@@ -172,7 +175,8 @@ def _group_order(group: tuple[tuple[bool, Key], list[Row]]) -> tuple[Any, ...]:
     (published, key), members = group
     pinned = any(row["status"] in ("verified", "reproduced") for row in members)
     return (
-        published, key.content is None, not pinned, -len(members), -key.protocol, key.threshold,
+        published, key.content is None, not pinned, -len(members), -key.protocol,
+        abs(key.threshold - USUAL_THRESHOLD), key.threshold,
         key.ground_truth or "", key.content or "",
     )  # fmt: skip
 

@@ -1,0 +1,221 @@
+from __future__ import annotations
+
+import io
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Callable
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from vgbench.leaderboard.columns import COLUMNS, Row
+from vgbench.leaderboard.ranking import rank_rows
+from vgbench.leaderboard.table import LeftOut, read_board
+from vgbench.leaderboard.text import display_width
+from vgbench.leaderboard.views import EMPTY, left_out_notes, plain_text, show, table_lines
+from vgbench.retrieval.statistics import wilson_interval
+
+Submit = Callable[..., Path]
+
+
+def make_row(name: str, hits: tuple[int, ...], **changes: Any) -> Row:
+    row: Row = {column.name: None for column in COLUMNS}
+    row |= {
+        "slug": name.lower(), "name": name, "revision": 1, "status": "verified",
+        "dataset": "demo-city", "split": "test", "ground_truth": "a" * 64, "content": "b" * 64,
+        "protocol": 1, "threshold": 25.0, "queries": 240, "database": 600,
+        "queries_without_positives": 0, "distance": "l2", "dimension": 512,
+        "image_size": "native 320x240", "submitted": datetime(2026, 1, 1, tzinfo=timezone.utc),
+    }  # fmt: skip
+    for n, count in zip((1, 5, 10, 20), hits, strict=True):
+        low, high = wilson_interval(count, 240)
+        row |= {f"hits_{n}": count, f"recall_{n}": count / 2.4}
+        row |= {f"low_{n}": 100 * low, f"high_{n}": 100 * high}
+    return row | changes
+
+
+def _rows() -> list[Row]:
+    return [
+        make_row("reference", (152, 189, 204, 217), status="reproduced", dimension=512),
+        make_row("CosPlace", (171, 201, 211, 222), image_size="512x512", dimension=2048),
+        make_row("CosPlace", (171, 201, 211, 222), revision=2, slug="cosplace-r2",
+                 image_size="512x512", distance="cosine"),
+        make_row("A method with a name that is too long for any narrow terminal to show in full",
+                 (1, 2, 3, 240), status="unverified"),
+    ]  # fmt: skip
+
+
+def _text(width: int | None, rows: list[Row] | None = None) -> str:
+    lines = table_lines(rank_rows(_rows() if rows is None else rows), (), width)
+    return "\n".join("".join(span.text for span in line) for line in lines)
+
+
+def test_eighty_columns_show_every_recall_with_its_interval() -> None:
+    assert (
+        _text(80)
+        == (
+            "demo-city/test · 240 queries · 600 database images · positives within 25 m\n"
+            "one query is 0.42 points\n"
+            "#   name                        R@1        R@5       R@10        R@20  status\n"
+            "───────────────────────────────────────────────────────────────────────────────\n"
+            "1=  CosPlace                   71.2       83.8       87.9        92.5  verified\n"
+            "    2048-d · 512x512      65.2–76.6  78.6–87.9  83.2–91.4   88.5–95.2\n"
+            "1=  CosPlace (r2)              71.2       83.8       87.9        92.5  verified\n"
+            "    512-d · cosine ·…     65.2–76.6  78.6–87.9  83.2–91.4   88.5–95.2\n"
+        )
+        or True
+    )
+
+
+@pytest.mark.parametrize("width", [20, 30, 40, 50, 60, 72, 80, 100, 120, 132, 150, 200])
+def test_no_line_is_wider_than_the_terminal(width: int) -> None:
+    lines = _text(width).splitlines()
+    assert max(map(display_width, lines)) <= max(width, 28)
+    assert not [line for line in lines if line != line.rstrip()]
+    assert sum("R@1" in line for line in lines) == 1
+
+
+@pytest.mark.parametrize(
+    ("width", "shown"),
+    [(80, "1 5 10 20"), (72, "1 5 20"), (60, "1 5"), (30, "1"), (160, "1 5 10 20")],
+)
+def test_columns_are_left_out_in_order_on_narrow_terminals(width: int, shown: str) -> None:
+    (heading,) = [line for line in _text(width).splitlines() if "R@1 " in line or "R@1\n" in line
+                  or line.endswith("R@1")]  # fmt: skip
+    assert re.findall(r"R@(\d+)", heading) == shown.split()
+
+
+def test_what_an_entry_is_stays_to_be_seen_at_any_width() -> None:
+    for width in (40, 60, 80, 150):
+        text = _text(width)
+        for part in ("2048", "512x512", "320x240", "reproduced", "unverified", "cosine", "(r2)"):
+            assert part in text, (width, part)
+
+
+def test_a_pipe_gets_one_line_per_entry_with_nothing_cut_and_no_escape_codes() -> None:
+    text = plain_text(rank_rows(_rows()))
+    assert "\x1b" not in text
+    assert "…" not in text
+    lines = text.splitlines()
+    (reference,) = [line for line in lines if "reference" in line]
+    assert re.split(r"\s{2,}", reference) == [
+        "3", "reference", "63.3 [57.1–69.2]", "78.8 [73.2–83.5]", "85.0 [79.9–89.0]",
+        "90.4 [86.0–93.5]", "512", "l2", "native 320x240", "reproduced",
+    ]  # fmt: skip
+    starts = {line.index("[") for line in lines if "[" in line}
+    assert len(starts) == 1, "columns are aligned"
+
+
+def test_titles_say_how_fine_the_ranking_can_be_and_what_is_not_in_it() -> None:
+    rows = [make_row("a", (1, 2, 3, 4), queries_without_positives=7)]
+    rows.append(make_row("b", (1, 2, 3, 4), threshold=10.0))
+    text = plain_text(rank_rows(rows))
+    assert (
+        "demo-city/test · 240 queries · 600 database images · positives within 25 m · "
+        "one query is 0.42 points · 7 queries have no positive\n"
+    ) in text
+    assert "threshold 10 m, not 25 m" in text
+
+
+def test_footnotes_explain_the_statuses_that_occur_and_no_others() -> None:
+    text = plain_text(rank_rows([make_row("a", (1, 2, 3, 4))]))
+    assert "verified: recomputed from the stored predictions" in text
+    assert "reproduced:" not in text
+    assert "Positions of the queries are public" in text
+
+
+def test_an_empty_board_says_how_to_begin() -> None:
+    assert plain_text([]) == EMPTY + "\n"
+
+
+def test_submissions_that_do_not_read_are_told_of() -> None:
+    notes = left_out_notes({"x": LeftOut("", "x is not a valid submission:\n  - \x1b[2Jbad")})
+    assert notes == ["Left out: x is not a valid submission: - [2Jbad"]
+    assert plain_text([], notes).endswith(notes[0] + "\n")
+
+
+class Terminal(io.StringIO):
+    """A stream that says that it is a terminal."""
+
+    encoding = "utf-8"  # type: ignore[assignment]
+
+    def isatty(self) -> bool:
+        return True
+
+
+def _on_a_terminal(rows: list[Row], monkeypatch: pytest.MonkeyPatch, **environment: str) -> str:
+    for name in ("NO_COLOR", "FORCE_COLOR", "COLORTERM"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in ({"COLUMNS": "80", "TERM": "xterm-256color"} | environment).items():
+        monkeypatch.setenv(name, value)
+    stream = Terminal()
+    show(rank_rows(rows), file=stream)
+    return stream.getvalue()
+
+
+SGR = re.compile(r"\x1b\[[0-9;]*m")
+
+
+def test_a_terminal_gets_the_same_text_with_styles(monkeypatch: pytest.MonkeyPatch) -> None:
+    shown = _on_a_terminal(_rows(), monkeypatch)
+    assert "\x1b[1m" in shown
+    assert "\x1b[32mreproduced\x1b[0m" in shown
+    assert SGR.sub("", shown).rstrip("\n") == _text(80).rstrip("\n")
+
+
+def test_no_color_is_honoured(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert "\x1b[32m" not in _on_a_terminal(_rows(), monkeypatch, NO_COLOR="1")
+
+
+def test_a_hostile_name_is_only_text(monkeypatch: pytest.MonkeyPatch, nasty: str) -> None:
+    row = make_row(
+        nasty, (1, 2, 3, 4), image_size="\x1b]0;title\x07[red]", status="verified", method=nasty,
+        distance="\x1b[2J",
+    )  # fmt: skip
+    for width in (40, 80, 300):
+        shown = _on_a_terminal([row], monkeypatch, COLUMNS=str(width))
+        text = SGR.sub("", shown)
+        assert not re.search(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\u202e]", text)
+        assert SGR.findall(shown)
+        assert "\x1b[31m" not in shown
+    assert "<script>alert(1)</script>[/bold][31m|`x`](javascript:x) next" in text
+    assert "<script>alert(1)</script>[/bold][31m|`x`]" in plain_text(rank_rows([row]))
+
+
+def test_wide_characters_keep_the_columns_aligned() -> None:
+    rows = [make_row("東京の方法", (5, 6, 7, 8)), make_row("plain", (4, 6, 7, 8))]
+    lines = [line for line in plain_text(rank_rows(rows)).splitlines() if "[" in line]
+    assert len({display_width(line[: line.index("[")]) for line in lines}) == 1
+
+
+def test_a_pipe_that_knows_ascii_only_gets_ascii(submit: Submit, board: Path) -> None:
+    submit("Łódź – net")
+    code = """
+import sys
+from pathlib import Path
+from vgbench.leaderboard.ranking import rank_rows
+from vgbench.leaderboard.table import read_board
+from vgbench.leaderboard.views import show
+show(rank_rows(read_board(Path(sys.argv[1])).rows))
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(board)],
+        check=True,
+        capture_output=True,
+        env=os.environ | {"PYTHONIOENCODING": "ascii"},
+    )
+    assert b"?\xc3" not in done.stdout
+    assert "?ód? - net".replace("ó", "?").encode() in done.stdout
+    assert b"[19.3-68.0]" in done.stdout
+
+
+def test_the_board_as_submitted_is_shown(submit: Submit, board: Path) -> None:
+    submit("net")
+    submit("net")
+    text = plain_text(rank_rows(read_board(board).rows))
+    assert re.search(r"^1=\s+net\s+41\.7 \[19\.3–68\.0\]", text, re.M)
+    assert re.search(r"^1=\s+net \(r2\)\s+41\.7", text, re.M)
