@@ -55,20 +55,29 @@ def _text(width: int | None, rows: list[Row] | None = None) -> str:
 
 
 def test_eighty_columns_show_every_recall_with_its_interval() -> None:
-    assert (
-        _text(80)
-        == (
-            "demo-city/test · 240 queries · 600 database images · positives within 25 m\n"
-            "one query is 0.42 points\n"
-            "#   name                        R@1        R@5       R@10        R@20  status\n"
-            "───────────────────────────────────────────────────────────────────────────────\n"
-            "1=  CosPlace                   71.2       83.8       87.9        92.5  verified\n"
-            "    2048-d · 512x512      65.2–76.6  78.6–87.9  83.2–91.4   88.5–95.2\n"
-            "1=  CosPlace (r2)              71.2       83.8       87.9        92.5  verified\n"
-            "    512-d · cosine ·…     65.2–76.6  78.6–87.9  83.2–91.4   88.5–95.2\n"
-        )
-        or True
-    )
+    expected = """\
+demo-city/test · 240 queries · 600 database images · positives within 25 m
+one query is 0.42 points
+#   name                       R@1        R@5       R@10        R@20  status
+────────────────────────────────────────────────────────────────────────────────
+1=  CosPlace                  71.2       83.8       87.9        92.5  verified
+    2048-d · 512x512     65.2–76.6  78.6–87.9  83.2–91.5   88.5–95.2
+1=  CosPlace (r2)             71.2       83.8       87.9        92.5  verified
+    512-d · cosine       65.2–76.6  78.6–87.9  83.2–91.5   88.5–95.2
+    512x512
+3   reference                 63.3       78.8       85.0        90.4  reproduced
+    512-d · 320x240      57.1–69.2  73.1–83.5  79.9–89.0   86.0–93.5
+4   A method with a            0.4        0.8        1.2       100.0  unverified
+    name that is too l…    0.1–2.3    0.2–3.0    0.4–3.6  98.4–100.0
+    512-d · 320x240
+
+Recalls in percent, with 95 % Wilson intervals. reproduced: the weights are here
+and a run of them gave these predictions; verified: recomputed from the stored
+predictions against the pinned ground truth; unverified: recomputed, but nobody
+has pinned this dataset's ground truth.
+Positions of the queries are public, so predictions prove the arithmetic, not
+that a method made them without looking."""
+    assert _text(80) == expected
 
 
 @pytest.mark.parametrize("width", [20, 30, 40, 50, 60, 72, 80, 100, 120, 132, 150, 200])
@@ -84,8 +93,7 @@ def test_no_line_is_wider_than_the_terminal(width: int) -> None:
     [(80, "1 5 10 20"), (72, "1 5 20"), (60, "1 5"), (30, "1"), (160, "1 5 10 20")],
 )
 def test_columns_are_left_out_in_order_on_narrow_terminals(width: int, shown: str) -> None:
-    (heading,) = [line for line in _text(width).splitlines() if "R@1 " in line or "R@1\n" in line
-                  or line.endswith("R@1")]  # fmt: skip
+    (heading,) = [line for line in _text(width).splitlines() if line.startswith("#")]
     assert re.findall(r"R@(\d+)", heading) == shown.split()
 
 
@@ -103,7 +111,7 @@ def test_a_pipe_gets_one_line_per_entry_with_nothing_cut_and_no_escape_codes() -
     lines = text.splitlines()
     (reference,) = [line for line in lines if "reference" in line]
     assert re.split(r"\s{2,}", reference) == [
-        "3", "reference", "63.3 [57.1–69.2]", "78.8 [73.2–83.5]", "85.0 [79.9–89.0]",
+        "3", "reference", "63.3 [57.1–69.2]", "78.8 [73.1–83.5]", "85.0 [79.9–89.0]",
         "90.4 [86.0–93.5]", "512", "l2", "native 320x240", "reproduced",
     ]  # fmt: skip
     starts = {line.index("[") for line in lines if "[" in line}
