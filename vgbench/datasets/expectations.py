@@ -11,7 +11,6 @@ from vgbench.datasets.names import file_name
 from vgbench.datasets.registry import DatasetSpec, load_registry
 from vgbench.errors import first_ten
 
-
 _NOUN = {
     "database": "database images",
     "queries": "queries",

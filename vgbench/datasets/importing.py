@@ -5,10 +5,8 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
-
-from filelock import FileLock, Timeout
 
 from vgbench.datasets.archives import check_space, is_archive, unpack_images, write_image
 from vgbench.datasets.expectations import problems_of, slug
@@ -23,6 +21,7 @@ from vgbench.datasets.manifest_file import (
     write_manifest,
 )
 from vgbench.datasets.names import positions
+from vgbench.datasets.placing import holding, placed
 from vgbench.datasets.registry import DatasetSpec, load_registry
 from vgbench.datasets.scanning import (
     Broken,
@@ -33,7 +32,6 @@ from vgbench.datasets.scanning import (
     read_image_bytes,
     scan,
 )
-from vgbench.durable import TEMPORARY_PREFIX, atomic_folder
 from vgbench.errors import ArchiveError, DatasetError, DatasetNotFound, ImageError, UsageError
 from vgbench.places import data_root as place_of_data
 from vgbench.progress import note, progress
@@ -84,7 +82,7 @@ def import_dataset(
     VgbenchError
         When the data root cannot be written or the disk is full.
     """
-    if not NAME.fullmatch(name) or name.startswith(TEMPORARY_PREFIX):
+    if not NAME.fullmatch(name):
         raise UsageError(
             f"{name!r} cannot be a dataset's name: use small letters, digits, '.', '_' and '-', "
             f"as in {slug(name)!r}."
@@ -95,13 +93,13 @@ def import_dataset(
     if link and not source.is_dir():
         raise UsageError(f"Only a folder can be linked; {source.name} is a file.")
     root = place_of_data(data_root)
-    with _lock(root, name):
+    with holding(root, name):
         return _import(name, source, root, link, replace)
 
 
 def import_packaged(name: str, archive: Path, root: Path, replace: bool = False) -> Path:
     """Unpack a dataset that comes with vgbench, unless another process just did."""
-    with _lock(root, name):
+    with holding(root, name):
         if is_installed(name, root) and not replace:
             return root / name
         note(f"Unpacking {name}, which comes with vgbench, into {root / name}.")
@@ -111,9 +109,6 @@ def import_packaged(name: str, archive: Path, root: Path, replace: bool = False)
 def _import(name: str, source: Path, root: Path, link: bool, replace: bool) -> Path:
     target = root / name
     spec = load_registry().get(name)
-    retired = root / f"{TEMPORARY_PREFIX}replaced-{name}"
-    if retired.exists() and not target.exists():  # killed between the two renames below
-        retired.rename(target)
     if target.exists():
         if source.resolve() == target.resolve():
             return _renew(target, spec)
@@ -126,25 +121,16 @@ def _import(name: str, source: Path, root: Path, link: bool, replace: bool) -> P
         raise UsageError(
             f"{source} contains the data root {root}: choose the dataset's own folder."
         )
-    try:
-        with atomic_folder(target) as folder:
-            manifest = (
-                _link(source, target, spec)
-                if link
-                else _copy(source, folder, spec)
-                if source.is_dir()
-                else _unpack(source, folder, spec)
-            )
-            _check(name, spec, manifest, source)
-            write_manifest(manifest, folder / MANIFEST)
-            if target.exists():
-                shutil.rmtree(retired, ignore_errors=True)
-                target.rename(retired)
-    except BaseException:
-        if retired.exists() and not target.exists():
-            retired.rename(target)
-        raise
-    shutil.rmtree(retired, ignore_errors=True)
+    with placed(root, name) as folder:
+        manifest = (
+            _link(source, target, spec)
+            if link
+            else _copy(source, folder, spec)
+            if source.is_dir()
+            else _unpack(source, folder, spec)
+        )
+        _check(name, spec, manifest, source)
+        write_manifest(manifest, folder / MANIFEST)
     return target
 
 
@@ -290,26 +276,3 @@ def _check(name: str, spec: DatasetSpec | None, manifest: Manifest, source: Path
     absent = [split for split in spec.splits if split not in manifest.splits]
     if absent and not spec.packaged:
         note(f"{name}: imported {', '.join(manifest.splits)}; not there: {', '.join(absent)}.")
-
-
-@contextlib.contextmanager
-def _lock(root: Path, name: str) -> Iterator[None]:
-    """Hold the dataset's name against other processes; waits for them and says so."""
-    folder = root / ".locks"
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(folder / f"{name}.lock")
-        try:
-            lock.acquire(timeout=0.5)
-        except Timeout:
-            note(f"Another process is importing {name}: waiting for it.")
-            lock.acquire()
-    except OSError as error:
-        raise DatasetError(
-            f"Datasets are kept in {root}, which cannot be written ({error.strerror or error}). "
-            "Choose another place with --data-root or $VGBENCH_DATA."
-        ) from error
-    try:
-        yield
-    finally:
-        lock.release()

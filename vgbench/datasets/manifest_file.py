@@ -29,8 +29,20 @@ if TYPE_CHECKING:
 SCHEMA_VERSION = 1
 MANIFEST = "manifest.parquet"
 _KEY, _CHECKSUM = b"vgbench.manifest", b"vgbench.manifest.crc32"
-_ROW_GROUP = 1 << 20
+_ROW_GROUP = 1 << 18
 _DIGEST = 32
+_READ = [
+    "path",
+    "easting",
+    "northing",
+    "condition",
+    "width",
+    "height",
+    "bytes",
+    "sha256",
+    "mtime_ns",
+]
+"""Columns to read: split and role are known from the row group."""
 
 
 class UnreadableManifestError(DatasetError):
@@ -104,8 +116,6 @@ def read_manifest(path: str | os.PathLike[str], *splits: str) -> Manifest:
     UnreadableManifestError
         When it is missing, damaged (which checksums tell), or of a newer schema.
     """
-    import pyarrow as pa
-
     with _explained(path):
         file = _open(path)
         described = _describe(file, path)["splits"]
@@ -118,8 +128,7 @@ def read_manifest(path: str | os.PathLike[str], *splits: str) -> Manifest:
                 groups = range(group, group + -(-count // _ROW_GROUP))
                 group = groups.stop
                 if not splits or name in splits:
-                    table = file.read_row_groups(list(groups), use_threads=count > 100_000)
-                    images[role] = _images(pa, table, name, count)
+                    images[role] = _images(file, groups, name, count)
             if images:
                 found[name] = SplitManifest(
                     name=name,
@@ -259,43 +268,69 @@ def _batch(
     )
 
 
-def _images(pa: Any, table: pa.Table, split: str, count: int) -> Images:
-    if table.num_rows != count:
-        raise UnreadableManifestError(f"the file says {count:,} rows and has {table.num_rows:,}")
-
-    def numbers(name: str, dtype: type[np.generic]) -> NDArray[Any]:
-        parts = [
-            np.frombuffer(chunk.buffers()[1], dtype)[chunk.offset : chunk.offset + len(chunk)]
-            for chunk in table.column(name).chunks
-        ]
-        return parts[0] if len(parts) == 1 else np.concatenate(parts)
-
-    labels = table.column("condition")
-    # One row is a fixed number of bytes, which numpy knows as a void of that length.
-    digests = numbers("sha256", np.dtype((np.void, _DIGEST)))  # type: ignore[arg-type]
+def _images(file: pq.ParquetFile, groups: range, split: str, count: int) -> Images:
+    """Fill columns row group by row group, so that little is in memory twice."""
+    positions = np.empty((count, 2), np.float64)
+    sizes = np.empty((count, 2), np.int32)
+    lengths = np.empty(count, np.int64)
+    mtimes = np.empty(count, np.int64)
+    digests = np.empty((count, _DIGEST), np.uint8)
+    starts = np.empty(count, np.int64)
+    ends = np.empty(count, np.int64)
+    data = np.empty(0, np.uint8)
+    labels: list[str | None] = []
+    first = total = 0
+    for group in groups:
+        table = file.read_row_group(group, columns=_READ, use_threads=count > _ROW_GROUP)
+        for batch in table.to_batches():
+            last = first + batch.num_rows
+            if last > count:
+                break
+            rows = slice(first, last)
+            positions[rows, 0] = _numbers(batch, "easting", np.float64)
+            positions[rows, 1] = _numbers(batch, "northing", np.float64)
+            sizes[rows, 0] = _numbers(batch, "height", np.int32)
+            sizes[rows, 1] = _numbers(batch, "width", np.int32)
+            lengths[rows] = _numbers(batch, "bytes", np.int64)
+            mtimes[rows] = _numbers(batch, "mtime_ns", np.int64)
+            digests[rows] = _numbers(batch, "sha256", np.uint8, _DIGEST)
+            bounds, block = _texts(batch.column("path"))
+            starts[rows] = bounds[:-1] + total
+            ends[rows] = bounds[1:] + total
+            # realloc of much memory moves pages, not bytes: paths are never there twice.
+            data.resize(total + len(block), refcheck=False)
+            data[total:] = block
+            total = len(data)
+            column = batch.column("condition")
+            if labels or column.null_count < len(column):
+                labels += [None] * (first - len(labels)) + column.to_pylist()
+            first = last
+        del table
+    if first != count or file.metadata.num_row_groups < groups.stop:
+        raise ValueError(f"{split} has other rows than the {count:,} it states")
     return Images(
-        paths=_paths(table.column("path")).without_prefix(len(split.encode()) + 1),
-        positions=np.column_stack(
-            [numbers("easting", np.float64), numbers("northing", np.float64)]
-        ),
-        conditions=None if labels.null_count == count else labels.to_pylist(),
-        sizes=np.column_stack([numbers("height", np.int32), numbers("width", np.int32)]),
-        bytes=numbers("bytes", np.int64),
-        mtimes=numbers("mtime_ns", np.int64),
-        digests=digests.view(np.uint8).reshape(-1, _DIGEST),
+        paths=PathList(starts, ends, data).without_prefix(len(split.encode()) + 1),
+        positions=positions,
+        conditions=labels or None,
+        sizes=sizes,
+        bytes=lengths,
+        mtimes=mtimes,
+        digests=digests,
     )
 
 
-def _paths(column: pa.ChunkedArray) -> PathList:
-    starts, ends, blocks, base = [], [], [], 0
-    for chunk in column.chunks:
-        _, offsets, data = chunk.buffers()
-        narrow = np.frombuffer(offsets, np.int32)[chunk.offset : chunk.offset + len(chunk) + 1]
-        bounds = narrow.astype(np.int64) + base
-        starts.append(bounds[:-1])
-        ends.append(bounds[1:])
-        blocks.append(np.frombuffer(data, np.uint8))
-        base += len(blocks[-1])
-    if len(blocks) == 1:
-        return PathList(starts[0], ends[0], blocks[0])
-    return PathList(np.concatenate(starts), np.concatenate(ends), np.concatenate(blocks))
+def _numbers(
+    batch: pa.RecordBatch, name: str, dtype: type[np.generic], width: int = 1
+) -> NDArray[Any]:
+    """A column's values without a copy: (n,), or (n, width) of a column of fixed-size bytes."""
+    column = batch.column(name)
+    values = np.frombuffer(column.buffers()[1], dtype)
+    rows = values[column.offset * width : (column.offset + len(column)) * width]
+    return rows if width == 1 else rows.reshape(-1, width)
+
+
+def _texts(column: pa.Array) -> tuple[NDArray[np.int32], NDArray[np.uint8]]:
+    """Offsets (n + 1,) and bytes of a column of strings, without a copy."""
+    _, offsets, data = column.buffers()
+    bounds = np.frombuffer(offsets, np.int32)[column.offset : column.offset + len(column) + 1]
+    return bounds, np.frombuffer(data, np.uint8)

@@ -104,7 +104,8 @@ def scan(folder: str | os.PathLike[str]) -> list[Found]:
     if broken:
         raise broken_images(broken, base)
     if not found:
-        instead = ", ".join(f"{count:,} {suffix}" for suffix, count in others.most_common(5))
+        common = sorted(others.items(), key=lambda pair: (-pair[1], pair[0]))[:5]
+        instead = ", ".join(f"{count:,} {suffix}" for suffix, count in common)
         raise DatasetError(
             f"No images in {base}: looked for .jpg, .jpeg and .png, in folders inside it too. "
             f"Found {instead or 'no files at all'}."
