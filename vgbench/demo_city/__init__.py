@@ -1,7 +1,7 @@
 """demo-city: a small rendered city, photographed along its streets at UTM positions.
 
-The test and val splits come with the package as one archive; the generator that made them is here too,
-and renders a train split of any size.
+The test and val splits come with the package as one archive; the generator that made them is here
+too, and renders a train split of any size.
 """
 
 from __future__ import annotations

@@ -1,8 +1,9 @@
 """Which photographs make up each split: where they are taken, which way, when, and their names.
 
-Test, val and every train district are different districts, kilometres apart. Database images look along
-the street and at both fronts from every eleventh metre or so; queries come from anywhere across the
-street, by day, at dusk and at night. A train place is a spot and a side of the street, seen eight times.
+Test, val and every train district are different districts, kilometres apart. Database images look
+along the street and at both fronts from every eleventh metre or so; queries come from anywhere
+across the street, by day, at dusk and at night. A train place is a spot and a side of the street,
+seen eight times.
 """
 
 from __future__ import annotations
@@ -25,10 +26,31 @@ ORIGIN: Point = (395000.0, 4990000.0)
 """UTM zone 32 T of the test district; the city is made up."""
 
 DISTRICTS = (
-    "alder", "birch", "cedar", "dyer", "elder", "fuller", "granary", "harbour", "inn", "jetty", "kiln",
-    "lock", "mill", "north", "orchard", "potter", "quay", "ropewalk", "smith", "tanner", "union", "vine",
-    "wharf", "yard",
-)  # fmt: skip
+    "alder",
+    "birch",
+    "cedar",
+    "dyer",
+    "elder",
+    "fuller",
+    "granary",
+    "harbour",
+    "inn",
+    "jetty",
+    "kiln",
+    "lock",
+    "mill",
+    "north",
+    "orchard",
+    "potter",
+    "quay",
+    "ropewalk",
+    "smith",
+    "tanner",
+    "union",
+    "vine",
+    "wharf",
+    "yard",
+)
 
 TEST_DATABASE, TEST_QUERIES = 600, 240
 VAL_DATABASE, VAL_QUERIES = 180, 72
@@ -37,7 +59,7 @@ LOST = 3
 
 PER_PLACE = 8
 SPACING = 18.0
-"""Metres between the spots of train places along a street; each spot is two places, one per side."""
+"""Metres between the spots of train places along a street; each spot is a place per side."""
 
 
 def captures(split: str, places: int = 1500) -> list[Capture]:
@@ -115,8 +137,20 @@ def _capture(
         _moment(rng, condition),
         note,
     )
-    return Capture(f"{folder}/{name}", plan, x, y, round(z, 2), heading, pitch, roll, _field_of_view(zoom),
-                   condition, seed, occluded)  # fmt: skip
+    return Capture(
+        f"{folder}/{name}",
+        plan,
+        x,
+        y,
+        round(z, 2),
+        heading,
+        pitch,
+        roll,
+        _field_of_view(zoom),
+        condition,
+        seed,
+        occluded,
+    )
 
 
 def _evaluation(
@@ -139,8 +173,21 @@ def _evaluation(
             side = 65 if number % 2 else -65
             for turn in (0, side, 180, 180 + side):
                 heading = _heading(street) + turn + between(rng, -10, 10)
-                out.append(_capture(rng, f"{split}/database", plan, origin, spot, heading, 1.0,
-                                    between(rng, 2.1, 2.6), "day", False, "day"))  # fmt: skip
+                out.append(
+                    _capture(
+                        rng,
+                        f"{split}/database",
+                        plan,
+                        origin,
+                        spot,
+                        heading,
+                        1.0,
+                        between(rng, 2.1, 2.6),
+                        "day",
+                        False,
+                        "day",
+                    )
+                )
             at += step
             number += 1
         at -= street.length
@@ -191,8 +238,19 @@ def _query(
     turn = pick(rng, (0, 180, 65, -65, 115, -115)) + between(rng, -24, 24)
     spot = street.at(along, _clear_of_fronts(right, turn, street))
     zoom = between(rng, 0.85, 1.3)
-    return _capture(rng, f"{split}/queries", plan, origin, spot, _heading(street) + turn, zoom,
-                    between(rng, 1.5, 1.9), condition, chance(rng, 0.3), condition)  # fmt: skip
+    return _capture(
+        rng,
+        f"{split}/queries",
+        plan,
+        origin,
+        spot,
+        _heading(street) + turn,
+        zoom,
+        between(rng, 1.5, 1.9),
+        condition,
+        chance(rng, 0.3),
+        condition,
+    )
 
 
 def _train(places: int) -> Iterator[Capture]:
@@ -232,5 +290,16 @@ def _place(
         along, right = at + between(rng, -3.5, 3.5), between(rng, -reach, reach) * 0.8
         spot = street.at(along, _clear_of_fronts(right, turn, street))
         heading = _heading(street) + turn + between(rng, -15, 15)
-        yield _capture(rng, f"train/{name}", plan, origin, spot, heading, between(rng, 0.85, 1.25),
-                       between(rng, 1.5, 2.6), condition, chance(rng, 0.2), f"{number:05d}")  # fmt: skip
+        yield _capture(
+            rng,
+            f"train/{name}",
+            plan,
+            origin,
+            spot,
+            heading,
+            between(rng, 0.85, 1.25),
+            between(rng, 1.5, 2.6),
+            condition,
+            chance(rng, 0.2),
+            f"{number:05d}",
+        )

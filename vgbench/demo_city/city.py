@@ -1,4 +1,4 @@
-"""The plan of a district: a crooked grid of streets, blocks between them, plots along the blocks' sides."""
+"""The plan of a district: a crooked grid of streets, blocks between them, plots along them."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class Street:
         return unit(self.start, self.end)
 
     def at(self, along: float, right: float) -> Point:
-        """Return the point ``along`` metres from the start and ``right`` metres right of the axis."""
+        """Return the point ``along`` metres from the start, ``right`` metres off the axis."""
         dx, dy = self.along
         return self.start[0] + dx * along + dy * right, self.start[1] + dy * along - dx * right
 
@@ -127,7 +127,7 @@ def _inset(corners: list[Point], by: list[float]) -> tuple[Point, Point, Point, 
 
 @lru_cache(maxsize=4)
 def district(seed: int, columns: int, rows: int) -> District:
-    """Return the district ``seed`` stands for: ``columns`` × ``rows`` blocks, the outer ring included."""
+    """Return a district of ``columns`` × ``rows`` blocks, the outer ring included."""
     rng = rng_of("district", seed)
     xs = np.cumsum([0.0] + [between(rng, 62, 96) for _ in range(columns)]).tolist()
     ys = np.cumsum([0.0] + [between(rng, 58, 84) for _ in range(rows)]).tolist()
@@ -139,13 +139,19 @@ def district(seed: int, columns: int, rows: int) -> District:
         ]
         for i in range(columns + 1)
     ]
-    # One width along a whole line of streets: the fronts on both sides then run on across crossings.
+    # One width along a whole line of streets: fronts then run on across crossings.
     styles = {
-        (way, k): (between(rng, 6.4, 9.6), between(rng, 1.9, 3.6), int(rng.integers(8)), int(rng.integers(6)),
-                   int(rng.integers(3)), pick(rng, (0, 0, 0, 1, 2, 3)))
+        (way, k): (
+            between(rng, 6.4, 9.6),
+            between(rng, 1.9, 3.6),
+            int(rng.integers(8)),
+            int(rng.integers(6)),
+            int(rng.integers(3)),
+            pick(rng, (0, 0, 0, 1, 2, 3)),
+        )
         for way, count in (("across", rows), ("up", columns))
         for k in range(count + 1)
-    }  # fmt: skip
+    }
 
     def half(way: str, k: int) -> float:
         return styles[way, k][0] / 2 + styles[way, k][1]
@@ -154,13 +160,13 @@ def district(seed: int, columns: int, rows: int) -> District:
     for i in range(columns + 1):
         for j in range(rows + 1):
             if i < columns:
-                inner = 0 < j < rows and 0 < i and i + 1 < columns
+                inner = 0 < j < rows and i > 0 and i + 1 < columns
                 ends = (half("up", i), half("up", i + 1))
                 streets.append(
                     Street(nodes[i][j], nodes[i + 1][j], *styles["across", j], inner, ends)
                 )
             if j < rows:
-                inner = 0 < i < columns and 0 < j and j + 1 < rows
+                inner = 0 < i < columns and j > 0 and j + 1 < rows
                 ends = (half("across", j), half("across", j + 1))
                 streets.append(Street(nodes[i][j], nodes[i][j + 1], *styles["up", i], inner, ends))
     blocks = []

@@ -1,15 +1,14 @@
-"""Paints a building's façade: the wall, its openings in their bays and storeys, ornaments and wear."""
+"""Paints a building's façade: the wall, openings in their bays and storeys, ornaments, wear."""
 
 from __future__ import annotations
 
-from dataclasses import replace
 from functools import lru_cache
 
 import numpy as np
 
 from .buildings import SIGNS, Building
 from .glyphs import lettering
-from .openings import KEEP, SIGN_LAMP, door, head_mask, shade, shop_front, shutter, window
+from .openings import KEEP, door, head_mask, shade, shop_front, shutter, window
 from .seeds import between, chance, pick, rng_of
 from .textures import DENSITY, Colour, Pixels, Texture, material, noise, tile_to, tint
 
@@ -18,60 +17,6 @@ from .textures import DENSITY, Colour, Pixels, Texture, material, noise, tile_to
 def facade(spec: Building) -> Texture:
     """Return the façade as an opaque texture, ``spec.width`` × ``spec.height`` metres."""
     return Texture(_Painter(spec).paint(), cutout=False)
-
-
-@lru_cache(maxsize=64)
-def bow(spec: Building) -> Texture:
-    """Return one storey of a bow window: lights side by side over a panelled apron."""
-    rng = rng_of("bow", spec.seed)
-    height, width = (
-        int(spec.storeys[0] * DENSITY),
-        int(min(max(spec.bay_width() * 0.92, 1.8), 3.2) * DENSITY),
-    )
-    pixels = np.zeros((height, width, 4), np.uint8)
-    pixels[:] = shade(spec.trim, 96)
-    lights = 3
-    wide = width // lights - 4
-    for k in range(lights):
-        left = k * width // lights + 2
-        pixels[height // 6 : height * 2 // 3, left : left + wide] = window(
-            replace(spec, head=0), height * 2 // 3 - height // 6, wide, rng, 100 + k
-        )
-        pixels[height * 3 // 4 : height - 5, left + 2 : left + wide - 2] = shade(spec.trim, 78)
-    pixels[:3] = pixels[-3:] = shade(spec.trim, 70)
-    return Texture(pixels, cutout=False)
-
-
-@lru_cache(maxsize=None)
-def dormer(kind: int) -> Texture:
-    """Return a dormer's front, to be tinted."""
-    height, width = 40, 30
-    pixels = np.zeros((height, width, 4), np.uint8)
-    pixels[:] = (206, 206, 204, 0)
-    pixels[9:36, 5:25] = (58, 68, 78, 30 + kind)
-    pixels[9:36, 14:16] = pixels[(18, 20)[kind % 2], 5:25] = (226, 226, 224, 0)
-    pixels[:5] = (170, 168, 166, 0)
-    pixels[5] = (110, 108, 106, 0)
-    if kind > 1:
-        for k in range(8):
-            pixels[k, : 14 - 2 * k] = pixels[k, width - 14 + 2 * k :] = (96, 98, 104, 0)
-    return Texture(pixels, cutout=False)
-
-
-@lru_cache(maxsize=256)
-def blade(text: str, ground: Colour, ink: Colour) -> Texture:
-    """Return a sign that hangs out over the pavement: the name in short lines on its ground."""
-    size = 48
-    pixels = np.zeros((size, size, 4), np.uint8)
-    pixels[:] = (*ground, SIGN_LAMP)
-    lines = text.split(" ")[:2]
-    tall = (size - 8) // len(lines)
-    for k, line in enumerate(lines):
-        cover = lettering(line, tall, size - 4).astype(np.int32)[..., None]
-        part = pixels[4 + k * tall : 4 + (k + 1) * tall, 2:-2, :3]
-        part[:] = (part * (255 - cover) + np.array(ink) * cover) // 255
-    pixels[:2] = pixels[-2:] = pixels[:, :2] = pixels[:, -2:] = (*ink, 0)
-    return Texture(pixels, cutout=False)
 
 
 class _Painter:
@@ -323,8 +268,8 @@ class _Painter:
                 self.fill(y + 3, y + 9, x + 17 * k + 2, x + 17 * k + 12, pick(rng, SIGNS), 130)
         stain = noise(spec.seed % 6, 256, 256, 64, 5)
         stain = tile_to(stain, self.height, self.width, spec.seed % 256)
-        y = np.arange(self.height)[:, None]
-        foot = np.maximum(0, 16 - (self.height - y)) * 3  # splashed by rain
+        rise = self.height - np.arange(self.height)[:, None]
+        foot = np.maximum(0, 16 - rise) * 3  # splashed by rain
         factor = 256 + (stain.astype(np.int32) - 128) // 6 - foot
         rgb = self.canvas[..., :3].astype(np.int32) * factor[..., None] >> 8
         self.canvas[..., :3] = np.clip(rgb, 0, 255)

@@ -1,4 +1,4 @@
-"""Makes the dataset: renders splits on several processes, packs the archive, draws contact sheets."""
+"""Makes the dataset: renders splits on several processes, packs the archive, draws a sheet."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def _spread(chunks: list[tuple[Path, list[Capture]]], workers: int) -> Iterator[
     if workers == 1 or len(chunks) < 2:
         yield from map(_render, chunks)
         return
-    # Each worker takes its own run of streets, so that it paints few façades that another paints too.
+    # Workers take runs of streets of their own, so that few façades are painted twice.
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(min(workers, len(chunks)), mp_context=context) as pool:
         share = -(-len(chunks) // workers)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
+from functools import cache
 
 import numpy as np
 import numpy.typing as npt
@@ -24,17 +24,21 @@ _ROWS = {
 }  # fmt: skip
 
 _TRADES = (
-    "CAFE", "BAR", "PANE", "FORNO", "MODA", "LIBRI", "FIORI", "OTTICA", "SALON", "PIZZA", "VINO", "FOTO",
-    "HOTEL", "BANCA", "TABAC", "GELATO", "SCARPE", "MUSICA", "KIOSK", "BISTRO", "CASA", "PHARMA", "BIO",
-    "ATELIER", "TOYS", "BIKES", "TEA", "SUSHI", "GRILL", "LUCE", "CARTA", "DELI", "PUB", "ARTE", "HAIR",
+    "CAFE", "BAR", "PANE", "FORNO", "MODA", "LIBRI", "FIORI", "OTTICA", "SALON", "PIZZA", "VINO",
+    "FOTO",
+    "HOTEL", "BANCA", "TABAC", "GELATO", "SCARPE", "MUSICA", "KIOSK", "BISTRO", "CASA", "PHARMA",
+    "BIO",
+    "ATELIER", "TOYS", "BIKES", "TEA", "SUSHI", "GRILL", "LUCE", "CARTA", "DELI", "PUB", "ARTE",
+    "HAIR",
 )  # fmt: skip
 _SYLLABLES = (
-    "LA", "RO", "MI", "NA", "TO", "VE", "DI", "SOL", "MAR", "BEL", "KA", "LU", "PRI", "ZE", "GO", "FEN",
+    "LA", "RO", "MI", "NA", "TO", "VE", "DI", "SOL", "MAR", "BEL", "KA", "LU", "PRI", "ZE", "GO",
+    "FEN",
     "OR", "TA", "RI", "CO", "NE", "SA", "QUI", "BO", "UL", "WY", "HEX", "JO",
 )  # fmt: skip
 
 
-@lru_cache(maxsize=None)
+@cache
 def _glyph(letter: str) -> npt.NDArray[np.uint8]:
     code = _ROWS[letter]
     rows = [int(code[i : i + 2], 16) for i in range(0, 14, 2)]

@@ -211,7 +211,10 @@ def _display(height: int, width: int, rng: np.random.Generator) -> Pixels:
         foot = height - 2 - shelf * height * 2 // (3 * shelves)
         x = int(rng.integers(6))
         while x < width - 3:
-            w, h = int(rng.integers(2, 8)), int(rng.integers(3, 3 + max(height // (2 * shelves), 4)))
+            w, h = (
+                int(rng.integers(2, 8)),
+                int(rng.integers(3, 3 + max(height // (2 * shelves), 4))),
+            )
             goods = int(rng.integers(50, 130)) + rng.integers(-30, 31, 3)
             out[max(foot - h, 0) : foot, x : x + w, :3] = goods
             out[max(foot - h, 0) : foot, x + w - 1 : x + w, :3] = goods * 2 // 3
@@ -221,13 +224,12 @@ def _display(height: int, width: int, rng: np.random.Generator) -> Pixels:
         w, h = int(rng.integers(10, 18)), int(rng.integers(14, 24))
         x, y = int(rng.integers(width - w)), int(rng.integers(max(height - h, 1)))
         out[y : y + h, x : x + w, :3] = int(rng.integers(120, 220)) + rng.integers(-30, 31, 3)
-        out[y + 3 : y + h // 2, x + 2 : x + w - 2, :3] = int(rng.integers(60, 190)) + rng.integers(
-            -50, 51, 3
-        )
+        ink = int(rng.integers(60, 190)) + rng.integers(-50, 51, 3)
+        out[y + 3 : y + h // 2, x + 2 : x + w - 2, :3] = ink
     gleam = int(between(rng, 0, width))
-    y = np.arange(height)[:, None]
-    x = np.arange(width)[None, :]
-    streak = np.abs(x + y // 2 - gleam - height // 4) < width // 8
+    gy = np.arange(height)[:, None]
+    gx = np.arange(width)[None, :]
+    streak = np.abs(gx + gy // 2 - gleam - height // 4) < width // 8
     out[..., :3] += (streak[..., None] * 22).astype(np.uint8)
     out[..., 3] = SHOP_LAMP
     return out

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image
 
-from .camera import Camera, rasterise
+from .camera import Camera
 from .city import district
+from .raster import rasterise
 from .scene import texture_of, view
 from .seeds import rng_of
 from .shading import shade
@@ -63,7 +64,7 @@ def picture(capture: Capture) -> Image.Image:
 
 
 def _with_noise(image: Image.Image, strength: int, seed: int) -> Image.Image:
-    """Add the sensor's noise, about ``strength`` / 2 grey levels, part of it common to the channels."""
+    """Add the sensor's noise, about ``strength`` / 2 grey levels, partly common to the channels."""
     rng = rng_of("noise", seed)
     # A sum of uniform integers: close to normal, and the same everywhere.
     grain = rng.integers(-64, 65, (3, HEIGHT, WIDTH), dtype=np.int16)

@@ -8,12 +8,14 @@ from typing import Any
 
 import numpy as np
 
-from . import props, textures
+from . import attachments, bodywork, props, textures
 from .buildings import building
-from .camera import SHADOW, Camera, Floats, Parts, TextureKey
+from .camera import SHADOW, Camera, Floats, Parts, TextureKey, chosen, joined
 from .city import District, Thing, district
-from .facades import blade, bow, dormer, facade
-from .masonry import KERB, Collector, masonry
+from .collector import Collector
+from .facades import facade
+from .ground import KERB
+from .masonry import masonry
 from .seeds import rng_of, sin_cos
 from .textures import Texture
 from .traffic import traffic
@@ -28,14 +30,14 @@ def _facade(seed: int, width: float, floors: int) -> Texture:
 
 
 def _bow(seed: int, width: float, floors: int) -> Texture:
-    return bow(building(seed, width, floors))
+    return attachments.bow(building(seed, width, floors))
 
 
 _MAKERS: dict[str, Callable[..., Texture]] = {
     "facade": _facade,
     "bow": _bow,
-    "dormer": dormer,
-    "blade": blade,
+    "dormer": attachments.dormer,
+    "blade": attachments.blade,
     "wall": textures.plain_wall,
     "roof": textures.roof,
     "flat": textures.flat,
@@ -43,13 +45,13 @@ _MAKERS: dict[str, Callable[..., Texture]] = {
     "carriageway": textures.carriageway,
     "pavement": textures.pavement,
     "crossing": props.crossing,
-    "railing": props.railing,
-    "awning": props.awning,
-    "gable": props.gable,
-    "paint": props.paint,
-    "car_side": props.car_side,
-    "car_end": props.car_end,
-    "car_glass": props.car_glass,
+    "railing": attachments.railing,
+    "awning": attachments.awning,
+    "gable": attachments.gable,
+    "paint": bodywork.paint,
+    "car_side": bodywork.car_side,
+    "car_end": bodywork.car_end,
+    "car_glass": bodywork.car_glass,
     "tree": props.tree,
     "person": props.person,
     "lamp": props.lamp_post,
@@ -93,11 +95,7 @@ def view(
     _things(facing, plan, _feet(*plan_of), people, camera)
     _skyline(facing, camera, plan)
     loose = [facing.parts(), *vehicle_parts(vehicles)]
-    names = [built.textures[k] for k in rows.tolist()]
-    for parts in loose:
-        names += parts.textures
-    columns = (np.concatenate([built[k][rows], *(p[k] for p in loose)]) for k in range(8))
-    return Parts(*columns, textures=names)
+    return joined([chosen(built, rows), *loose])
 
 
 @lru_cache(maxsize=2)
@@ -121,13 +119,23 @@ def _things(
         if ahead < (2.5 if thing.kind == "tree" else 0.9):
             continue
         half = thing.width / 2
-        out.add((thing.x - cosine * half, thing.y + sine * half, thing.height + KERB),
-                (cosine * thing.width, -sine * thing.width, 0), (0, 0, -thing.height),
-                (thing.kind, thing.number), both_sides=True)  # fmt: skip
+        out.add(
+            (thing.x - cosine * half, thing.y + sine * half, thing.height + KERB),
+            (cosine * thing.width, -sine * thing.width, 0),
+            (0, 0, -thing.height),
+            (thing.kind, thing.number),
+            both_sides=True,
+        )
         if thing.kind in ("person", "tree") and ahead < 40:
             size = 0.5 if thing.kind == "person" else 1.1
-            out.add((thing.x - size, thing.y + size, KERB + 0.01), (2 * size, 0, 0),
-                    (0, -2 * size, 0), SHADOW, both_sides=True, bias=0.03)  # fmt: skip
+            out.add(
+                (thing.x - size, thing.y + size, KERB + 0.01),
+                (2 * size, 0, 0),
+                (0, -2 * size, 0),
+                SHADOW,
+                both_sides=True,
+                bias=0.03,
+            )
 
 
 def _skyline(out: Collector, camera: Camera, plan: District) -> None:
@@ -136,5 +144,10 @@ def _skyline(out: Collector, camera: Camera, plan: District) -> None:
         sine, cosine = sin_cos(45.0 * k + 11)
         x, y = camera.x + sine * 195, camera.y + cosine * 195
         high = 11 + int(rng_of("skyline", plan.seed, k).integers(5))
-        out.add((x - cosine * 82, y + sine * 82, high), (cosine * 164, -sine * 164, 0), (0, 0, -high - 1),
-                ("skyline", k), both_sides=True)  # fmt: skip
+        out.add(
+            (x - cosine * 82, y + sine * 82, high),
+            (cosine * 164, -sine * 164, 0),
+            (0, 0, -high - 1),
+            ("skyline", k),
+            both_sides=True,
+        )

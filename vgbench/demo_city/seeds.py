@@ -1,7 +1,7 @@
 """Random numbers and angles that come out the same on every processor.
 
-Only integer draws and uniform draws of PCG64 are used in this package, sines and cosines are rounded,
-and pixels see nothing but exactly rounded operations (+, -, *, /, sqrt): vector units of different
+Only integer and uniform draws of PCG64 are used in this package, sines and cosines are rounded, and
+pixels see nothing but exactly rounded operations (+, -, *, /, sqrt): vector units of different
 processors disagree in the last bit of everything else.
 """
 

@@ -1,7 +1,7 @@
 """Lights a frame: from texels, depths and parts to the photograph's 8-bit pixels.
 
-Everything per pixel is +, -, ×, ÷, sqrt, comparisons and look-ups, so that the photograph is the same,
-bit for bit, whichever processor renders it.
+Everything per pixel is +, -, ×, ÷, sqrt, comparisons and look-ups, so that the photograph is the
+same, bit for bit, whichever processor renders it.
 """
 
 from __future__ import annotations
@@ -11,18 +11,17 @@ from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image
 
-from .camera import Camera, Frame, Parts, pixel_grid
+from .bodywork import HEADLIGHT, TAILLIGHT
+from .camera import Camera, Field, Parts, pixel_grid
 from .city import District
-from .masonry import footprints
+from .lamplight import add_halos, lamp_light_on
 from .openings import SHOP_LAMP, SIGN_LAMP
-from .props import HEADLIGHT, TAILLIGHT
+from .raster import Frame
 from .seeds import rng_of
+from .sunlight import sun_reaches
 from .textures import noise
 from .weather import Weather, lit_windows
-
-Field = npt.NDArray[np.float32]
 
 _LINEAR = np.array([round((k / 255) ** 2.2, 6) for k in range(256)], np.float32)
 _STEPS = 1 << 14
@@ -62,8 +61,8 @@ def shade(
     open_sky = f(0.62) + np.minimum(np.maximum(place[2], f(0)) * f(0.034), f(0.38))
     shadowed = None
     if light.sunlight[0] > 0:
-        shadowed = _sun_reaches(camera, frame, light, plan, ways)[built]
-    lamp_light = _lamp_light(light, plan, camera, place) if light.lamps > 0 else None
+        shadowed = sun_reaches(camera, frame, light, plan, ways)[built]
+    lamp_light = lamp_light_on(light, plan, camera, place) if light.lamps > 0 else None
     haze = depth * f(light.haze)
     haze = haze / (f(1) + haze)
     clear = f(1) - haze
@@ -86,7 +85,7 @@ def shade(
         out.append(full)
     _sky(out, frame, light, ways)
     if light.lamps > 0:
-        _halos(out, frame, camera, light, plan)
+        add_halos(out, frame, camera, light, plan)
     return _develop(out, light, gx, gy, height, width)
 
 
@@ -141,118 +140,6 @@ def _by_part(camera: Camera, parts: Parts, light: Weather) -> tuple[Field, Field
     return ambient.astype(np.float32), (facing[:, None] * np.array(light.sunlight)).astype(
         np.float32
     )
-
-
-_MARGIN = 60
-
-
-@lru_cache(maxsize=2)
-def _heights(plan: District) -> npt.NDArray[np.float32]:
-    """Return the height of what stands on each square metre of a district."""
-    wide, tall = int(plan.size[0]) + 2 * _MARGIN, int(plan.size[1]) + 2 * _MARGIN
-    heights = np.zeros((tall, wide), np.float32)
-    for (px, py), (ax, ay), (bx, by), high in footprints(plan):
-        area = ax * by - ay * bx
-        xs, ys = [px, px + ax, px + bx, px + ax + bx], [py, py + ay, py + by, py + ay + by]
-        x0, x1 = max(int(min(xs)) + _MARGIN, 0), min(int(max(xs)) + _MARGIN + 2, wide)
-        y0, y1 = max(int(min(ys)) + _MARGIN, 0), min(int(max(ys)) + _MARGIN + 2, tall)
-        gx = np.arange(x0, x1)[None, :] + 0.5 - _MARGIN - px
-        gy = np.arange(y0, y1)[:, None] + 0.5 - _MARGIN - py
-        u, v = (gx * by - gy * bx) / area, (ax * gy - ay * gx) / area
-        inside = (u >= 0) & (u < 1) & (v >= 0) & (v < 1)
-        part = heights[y0:y1, x0:x1]
-        part[inside] = np.maximum(part[inside], high)
-    for thing in plan.things:
-        if thing.kind == "tree":
-            x, y = int(thing.x) + _MARGIN, int(thing.y) + _MARGIN
-            crown = heights[max(y - 2, 0) : y + 3, max(x - 2, 0) : x + 3]
-            np.maximum(crown, thing.height * 0.8, out=crown)
-    return heights
-
-
-def _sun_reaches(
-    camera: Camera, frame: Frame, light: Weather, plan: District, ways: list[Field]
-) -> Field:
-    """Return 0 (shadow) to 1 per pixel, by walking towards the sun from every third pixel."""
-    f = np.float32
-    step = 3
-    height, width = camera.height, camera.width
-    small = [w.reshape(height, width)[1::step, 1::step].ravel() for w in ways]
-    depth = frame.depth.reshape(height, width)[1::step, 1::step].ravel()
-    depth = np.where(np.isfinite(depth), depth, f(1)) - f(0.25)  # off the wall, towards the camera
-    heights = _heights(plan)
-    x = small[0] * depth + f(camera.x + _MARGIN)
-    y = small[1] * depth + f(camera.y + _MARGIN)
-    z = small[2] * depth + f(camera.z)
-    free = np.ones(len(x), bool)
-    ground = math.sqrt(light.sun[0] ** 2 + light.sun[1] ** 2)
-    stride = 1.3
-    away = 0.9
-    flat = heights.ravel()
-    for _ in range(16):
-        s = f(away / ground)
-        ix = np.clip((x + s * f(light.sun[0])).astype(np.int32), 0, heights.shape[1] - 1)
-        iy = np.clip((y + s * f(light.sun[1])).astype(np.int32), 0, heights.shape[0] - 1)
-        free &= flat[iy * np.int32(heights.shape[1]) + ix] < z + s * f(light.sun[2]) + f(0.1)
-        away += stride
-        stride *= 1.13
-    rows, columns = len(range(1, height, step)), len(range(1, width, step))
-    mask = Image.fromarray((free.reshape(rows, columns) * 255).astype(np.uint8))
-    smooth = mask.resize((width, height), Image.Resampling.BILINEAR)
-    return np.asarray(smooth).ravel().astype(np.float32) / f(255)
-
-
-def _near_lamps(
-    plan: District, camera: Camera, count: int, reach: float
-) -> list[tuple[float, float, float]]:
-    ahead = camera.axes()[2]
-    x, y = camera.x + float(ahead[0]) * 16, camera.y + float(ahead[1]) * 16
-    ranked = sorted(((lx - x) ** 2 + (ly - y) ** 2, lx, ly, lz) for lx, ly, lz in plan.lamps)
-    return [(lx, ly, lz) for away, lx, ly, lz in ranked[:count] if away < reach * reach]
-
-
-def _lamp_light(light: Weather, plan: District, camera: Camera, place: list[Field]) -> Field:
-    """Return the street lamps' light at each place, falling off with distance."""
-    f = np.float32
-    total = np.zeros(len(place[0]), np.float32)
-    for lx, ly, lz in _near_lamps(plan, camera, 9, 90):
-        dx, dy, dz = place[0] - f(lx), place[1] - f(ly), place[2] - f(lz)
-        away = dx * dx + dy * dy + dz * dz
-        total += f(light.lamps) / (f(1) + away * f(0.055))
-    return total
-
-
-def _halos(out: list[Field], frame: Frame, camera: Camera, light: Weather, plan: District) -> None:
-    """Add the glare of lamps in view."""
-    f = np.float32
-    axes = camera.axes()
-    height, width = camera.height, camera.width
-    for lx, ly, lz in _near_lamps(plan, camera, 16, 110):
-        d = (lx - camera.x, ly - camera.y, lz - 0.25 + 0.13 - camera.z)
-        right, up, ahead = (float(a[0] * d[0] + a[1] * d[1] + a[2] * d[2]) for a in axes)
-        if ahead < 1.5:
-            continue
-        px, py = width / 2 + right / ahead * camera.focal, height / 2 - up / ahead * camera.focal
-        column, row = int(px), int(py)
-        if not (0 <= column < width and 0 <= row < height):
-            continue
-        if float(frame.depth[row * width + column]) < ahead - 1.0:
-            continue
-        core = max(camera.focal * 0.16 / ahead, 1.2)
-        reach = int(core * 9) + 2
-        y0, y1, x0, x1 = (
-            max(row - reach, 0),
-            min(row + reach, height),
-            max(column - reach, 0),
-            min(column + reach, width),
-        )
-        gy = np.arange(y0, y1, dtype=np.float32)[:, None] - f(py)
-        gx = np.arange(x0, x1, dtype=np.float32)[None, :] - f(px)
-        away = (gx * gx + gy * gy) / f(core * core)
-        glare = f(2.2) / (f(1) + away * away) + np.maximum(f(0.12) - away * f(0.0015), f(0))
-        for k in range(3):
-            part = out[k].reshape(height, width)[y0:y1, x0:x1]
-            part += glare * f(light.lamp_colour[k] * (0.6 + 0.4 * light.lamps))
 
 
 def _sky(out: list[Field], frame: Frame, light: Weather, ways: list[Field]) -> None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
+from functools import cache
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -22,8 +23,8 @@ LEVELS = 6
 class Texture:
     """An RGBA image with its smaller versions, packed one after the other into one flat array.
 
-    The fourth channel is coverage where ``cutout`` is true, and otherwise tells which lamp lights the
-    texel at night (0: none). Coverage is averaged down the pyramid; lamp numbers are picked.
+    The fourth channel is coverage where ``cutout`` is true, and otherwise tells which lamp lights
+    the texel at night (0: none). Coverage is averaged down the pyramid; lamp numbers are picked.
     """
 
     __slots__ = ("cutout", "height", "heights", "offsets", "texels", "width", "widths")
@@ -61,8 +62,14 @@ def _halve(pixels: Pixels, cutout: bool) -> Pixels:
     return small
 
 
+def clamped(values: npt.NDArray[np.integer[Any]]) -> Pixels:
+    """Return whole numbers as 8 bits, those out of range at its end."""
+    pixels: Pixels = np.clip(values, 0, 255).astype(np.uint8)
+    return pixels
+
+
 def noise(seed: int, height: int, width: int, cell: int, octaves: int = 4) -> Pixels:
-    """Return tileable value noise ``(height, width)`` around 128, coarsest features ``cell`` wide."""
+    """Return tileable value noise around 128, its coarsest features ``cell`` wide."""
     rng = rng_of("noise", seed, height, width, cell)
     total = np.zeros((height, width), np.int32)
     weight, used = 256, 0
@@ -81,7 +88,7 @@ def noise(seed: int, height: int, width: int, cell: int, octaves: int = 4) -> Pi
         if cell < 1:
             break
     level = total // used
-    return np.clip((level - 128) * 3 // 2 + 128, 0, 255).astype(np.uint8)
+    return clamped((level - 128) * 3 // 2 + 128)
 
 
 def tint(detail: Pixels, colour: Colour) -> Pixels:
@@ -113,13 +120,13 @@ def _courses(seed: int, size: int, course: int, length: int, joint: int, spread:
     light = (np.arange(size) % course == joint)[:, None] & ~in_joint
     detail = np.where(in_joint, 108, detail + 8 * light)
     grain = noise(seed, size, size, 8, 3).astype(np.int32) - 128
-    return np.clip(detail + grain // 7, 0, 255).astype(np.uint8)
+    return clamped(detail + grain // 7)
 
 
 MATERIALS = ("plaster", "brick", "stone", "smooth", "roughcast", "ashlar")
 
 
-@lru_cache(maxsize=None)
+@cache
 def material(name: str) -> Pixels:
     """Return the grey detail (240 × 240, 128 on average) of a wall material."""
     if name == "brick":
@@ -131,10 +138,11 @@ def material(name: str) -> Pixels:
     coarse = noise(11, 240, 240, 60, 5).astype(np.int32) - 128
     fine = noise(12, 240, 240, 4, 2).astype(np.int32) - 128
     strength = {"plaster": (10, 30), "smooth": (18, 60), "roughcast": (14, 9)}[name]
-    return (128 + coarse // strength[0] + fine // strength[1]).clip(0, 255).astype(np.uint8)
+    level = 128 + coarse // strength[0] + fine // strength[1]
+    return clamped(level)
 
 
-@lru_cache(maxsize=None)
+@cache
 def roof(kind: int) -> Texture:
     """Return a 4 m × 4 m tile of roof covering: tiles, slate, or seamed metal."""
     size = 64
@@ -158,21 +166,19 @@ def roof(kind: int) -> Texture:
         (104, 98, 92),
         (96, 112, 106),
     )
-    return Texture(tint(np.clip(detail, 0, 255).astype(np.uint8), colours[kind % 6]), cutout=False)
+    return Texture(tint(clamped(detail), colours[kind % 6]), cutout=False)
 
 
-@lru_cache(maxsize=None)
+@cache
 def plain_wall(kind: int) -> Texture:
     """Return a 10 m × 10 m side or back wall, rendered or of brick, stained by rain."""
     colours = ((176, 160, 140), (150, 96, 78), (188, 182, 170), (140, 128, 116), (196, 178, 146))
     base = material(("roughcast", "brick", "plaster")[kind % 3]).astype(np.int32)
     stain = noise(40 + kind, 240, 240, 80, 5).astype(np.int32) - 128
-    return Texture(
-        tint(np.clip(base + stain // 5, 0, 255).astype(np.uint8), colours[kind % 5]), cutout=False
-    )
+    return Texture(tint(clamped(base + stain // 5), colours[kind % 5]), cutout=False)
 
 
-@lru_cache(maxsize=None)
+@cache
 def carriageway(kind: int) -> Texture:
     """Return 12 m of road, 7 m across (rows): asphalt or setts, with markings by ``kind``."""
     height, width = 168, 288
@@ -194,7 +200,7 @@ def carriageway(kind: int) -> Texture:
             detail[y0 : y0 + h, x0 : x0 + w] -= 22
             detail[y0 + 1 : y0 + h - 1, x0 + 1 : x0 + w - 1] += int(rng.integers(4, 34))
     wheel = (np.abs(y - 50) < 8) | (np.abs(y - 118) < 8)
-    pixels = tint(np.clip(detail + 5 * wheel, 0, 255).astype(np.uint8), colour)
+    pixels = tint(clamped(detail + 5 * wheel), colour)
     if kind % 4 in (0, 2):
         dash = (np.abs(y - 84) < 2) & (x % 144 < 72) & (grain > -40)
         pixels[dash] = (206, 204, 196, 0)
@@ -204,7 +210,7 @@ def carriageway(kind: int) -> Texture:
     return Texture(pixels, cutout=False)
 
 
-@lru_cache(maxsize=None)
+@cache
 def pavement(kind: int) -> Texture:
     """Return 4 m × 4 m of pavement: slabs, small stones, asphalt or brick."""
     size = 96
@@ -223,23 +229,19 @@ def pavement(kind: int) -> Texture:
         (150, 112, 94),
         (164, 160, 150),
     )[kind % 5]
-    return Texture(
-        tint(np.clip(detail + grain // 5, 0, 255).astype(np.uint8), colour), cutout=False
-    )
+    return Texture(tint(clamped(detail + grain // 5), colour), cutout=False)
 
 
-@lru_cache(maxsize=None)
+@cache
 def flat(colour: Colour) -> Texture:
     """Return a small texture of one colour with a little grain."""
     detail = noise(99, 32, 32, 8, 3).astype(np.int32)
     return Texture(tint((128 + (detail - 128) // 6).astype(np.uint8), colour), cutout=False)
 
 
-@lru_cache(maxsize=None)
+@cache
 def grass() -> Texture:
     """Return 6 m × 6 m of lawn."""
     detail = noise(101, 96, 96, 32, 6).astype(np.int32)
     fine = rng_of("grass").integers(-24, 25, (96, 96))
-    return Texture(
-        tint(np.clip(detail // 2 + 64 + fine, 0, 255).astype(np.uint8), (92, 110, 58)), cutout=False
-    )
+    return Texture(tint(clamped(detail // 2 + 64 + fine), (92, 110, 58)), cutout=False)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
+from .bodywork import CAR_COLOURS
 from .camera import Camera
 from .city import District, Point, Street, Thing, distance
-from .props import CAR_COLOURS
 from .seeds import between, chance, pick, rng_of
 from .textures import Colour
 from .vehicles import BUS, VAN, Vehicle
@@ -41,7 +41,8 @@ class _Sight:
         dx, dy = at[0] - self.here[0], at[1] - self.here[1]
         away = dx * self.ahead[0] + dy * self.ahead[1]
         aside = abs(dx * self.right[0] + dy * self.right[1])
-        return -size < away < _REACH and aside < max(away, 0) * self.slope + size
+        within = aside < max(away, 0) * self.slope + size
+        return bool(-size < away < _REACH and within)
 
 
 def traffic(

@@ -1,9 +1,9 @@
-"""Vehicles: each kind is a few flat plates in its own axes, put in place for all vehicles at once."""
+"""Vehicles: each kind is a few flat plates in its own axes, placed for all vehicles at once."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import lru_cache
+from functools import cache
 from typing import NamedTuple
 
 import numpy as np
@@ -12,12 +12,13 @@ from .camera import SHADOW, Floats, Parts, TextureKey
 from .city import Point
 
 _SIZES = (
-    (4.2, 1.75, 1.45), (4.0, 1.7, 1.5), (4.5, 1.8, 1.42), (4.6, 1.85, 1.7), (5.4, 2.0, 2.4), (11.0, 2.5, 3.1),
+    (4.2, 1.75, 1.45), (4.0, 1.7, 1.5), (4.5, 1.8, 1.42), (4.6, 1.85, 1.7), (5.4, 2.0, 2.4),
+    (11.0, 2.5, 3.1),
 )  # fmt: skip
 """Length, width and height of four cars, a van and a bus."""
 
 _CABINS = ((34, 44, 74, 92, 5), (28, 40, 84, 100, 7), (36, 48, 70, 86, 4), (24, 36, 88, 102, 3))
-"""Rear foot of the cabin, rear and front of its roof, foot of its windscreen (of 108); top (of 40)."""
+"""Rear foot of the cabin, rear and front of its roof, windscreen's foot (of 108); top (of 40)."""
 
 VAN, BUS = 4, 5
 
@@ -40,7 +41,7 @@ class _Plates(NamedTuple):
     textures: list[TextureKey]
 
 
-@lru_cache(maxsize=None)
+@cache
 def _plates(kind: int) -> _Plates:
     """Return a kind's plates in metres ahead, to the right and up of its middle on the ground."""
     length, width, high = _SIZES[kind]
