@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -16,6 +18,7 @@ from PIL import Image
 from torch import Tensor, nn
 from torchvision import transforms
 
+from vgbench.datasets import load_dataset
 from vgbench.descriptors.extraction import Extraction, choose_device, extract
 from vgbench.errors import DatasetChanged, ImageError, ModelError, UsageError
 from vgbench.models import LoadedModel, untrained_model
@@ -207,6 +210,22 @@ def test_real_photographs_of_mixed_sizes_give_the_plain_loops_descriptors(
     split = Split(photographs / "toy_unlabelled")
     found = describe(study, split, resize=128)
     assert_close(found, field_loop(study.module, split, [128]))
+
+
+def test_a_loaded_dataset_is_described_and_a_change_of_its_images_is_noticed(
+    study: LoadedModel, photographs: Path, tmp_path: Path
+) -> None:
+    folder = tmp_path / "pairs"
+    shutil.copytree(photographs / "sf_pairs", folder)
+    dataset = load_dataset(folder)
+    found = extract(study, dataset, device="cpu", resize=96, progress=False)
+    assert_close(found, field_loop(study.module, Split(folder), [96]))
+    changed = dataset.image_path(dataset.query_paths[0])
+    picture(1, 215, 216).save(changed)
+    os.utime(changed, (1, 1))
+    with pytest.raises(DatasetChanged) as caught:
+        extract(study, dataset, device="cpu", progress=False)
+    assert changed.name in str(caught.value)
 
 
 def test_any_module_works_and_is_left_as_it_was(split: Split) -> None:

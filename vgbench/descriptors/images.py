@@ -42,7 +42,7 @@ def read_image(path: Path) -> NDArray[np.uint8]:
     """
     try:
         with Image.open(path, formats=FORMATS) as image:
-            # Pillow only warns up to twice this number, and filters of warnings are not for threads.
+            # Pillow only warns up to twice this number; filters of warnings are not for threads.
             limit = Image.MAX_IMAGE_PIXELS
             if limit is not None and image.width * image.height > limit:
                 raise ImageError(
