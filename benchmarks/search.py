@@ -37,7 +37,7 @@ def city(
     made = []
     for positions in (database_positions, query_positions):
         rows = np.cos(positions @ frequencies + phases)
-        rows += 1.2 * generator.standard_normal(rows.shape)  # what no model sees through
+        rows += 1.7 * generator.standard_normal(rows.shape)  # what no model sees through
         rows /= np.linalg.norm(rows, axis=1, keepdims=True)
         made.append(rows.astype(np.float32))
     corner = np.array([546_000.0, 4_175_000.0])
