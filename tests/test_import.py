@@ -11,7 +11,11 @@ import vgbench
 def modules_after(code: str) -> set[str]:
     """The modules that a fresh interpreter holds after running `code`."""
     done = subprocess.run(
-        [sys.executable, "-c", f"{code}\nimport sys; print(' '.join(sys.modules), file=sys.stderr)"],
+        [
+            sys.executable,
+            "-c",
+            f"{code}\nimport sys; print(' '.join(sys.modules), file=sys.stderr)",
+        ],
         capture_output=True,
         text=True,
         check=True,

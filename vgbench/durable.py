@@ -98,7 +98,9 @@ def explained(path: str | os.PathLike[str]) -> Iterator[None]:
             hint = "the folder is read-only: choose another place, or change its permissions"
         else:
             hint = error.strerror or str(error)
-        raise VgbenchError(f"Cannot write {os.fspath(path)}: {hint}. Nothing was changed.") from error
+        raise VgbenchError(
+            f"Cannot write {os.fspath(path)}: {hint}. Nothing was changed."
+        ) from error
 
 
 def sync_folder(folder: Path) -> None:

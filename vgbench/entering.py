@@ -6,32 +6,42 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from vgbench.errors import UsageError
+from vgbench.datasets import Dataset, list_datasets, load_dataset, load_registry
+from vgbench.datasets.conditions import DERIVED
+from vgbench.descriptors.validation import Candidate, match_dataset
+from vgbench.errors import DescriptorError, UsageError
 from vgbench.evaluation import Result
-from vgbench.leaderboard.submission import Card, Entry, list_submissions, write_submission
+from vgbench.leaderboard.document import file_names
+from vgbench.leaderboard.submission import Card, Entry, find_same, write_submission
 from vgbench.places import board_root
+
+if TYPE_CHECKING:
+    from vgbench.descriptors.files import DescriptorInput
 
 
 @dataclass(frozen=True)
 class Entered:
     """Where a submission is and what it claims."""
 
-    slug: str
     folder: Path
     status: str
     results: tuple[Result, ...]
     new: bool = True  # False when the board had the same predictions of the same weights already
 
+    @property
+    def slug(self) -> str:
+        """The submission's name on the board."""
+        return self.folder.name
+
     def to_json(self) -> dict[str, Any]:
         """What `evaluate` and `submit` print."""
-        listed = []
-        for result in self.results:
-            listed.append(
-                result.to_json()
-                | {"predictions": str(self.folder / _predictions_name(result))}
-            )
+        files = file_names([entry_of(result) for result in self.results])
+        listed = [
+            result.to_json() | {"predictions": str(self.folder / file)}
+            for result, file in zip(self.results, files, strict=True)
+        ]
         return {"submission": self.slug, "status": self.status, "new": self.new, "results": listed}
 
 
@@ -86,33 +96,45 @@ def submit(
         weights_digest=made_by.weights_digest,
         notes=notes,
     )
-    status = weakest_status(results)
-    entries = [_entry(result, image_size, resize) for result in results]
-    folder = write_submission(card, entries, root=board_root(root), status=status)
-    return Entered(folder.name, folder, status, results)
+    entries = [entry_of(result, image_size, resize) for result in results]
+    folder = write_submission(card, entries, root=board_root(root))
+    return Entered(folder, weakest_status(results), results)
 
 
 def already_entered(
     results: Sequence[Result], root: str | os.PathLike[str] | None = None
 ) -> Entered | None:
     """The submission that holds these very predictions of these very weights, if there is one."""
-    from vgbench.leaderboard.submission import predictions_digest
+    card = Card(name="", weights_digest=results[0].model.weights_digest)
+    found = find_same(card, [entry_of(result) for result in results], board_root(root))
+    return Entered(found.folder, found.status, tuple(results), new=False) if found else None
 
-    wanted = {
-        (r.dataset.id, r.dataset.split, r.dataset.content, r.distance,
-         predictions_digest(r.predictions.rows))
-        for r in results
-    }  # fmt: skip
-    for submission in list_submissions(board_root(root)):
-        held = {
-            (e.dataset, e.split, e.content, e.distance, predictions_digest(e.rows))
-            for e in submission.entries
-        }
-        if held == wanted and submission.card.weights_digest == results[0].model.weights_digest:
-            return Entered(
-                submission.slug, submission.folder, submission.status, tuple(results), new=False
-            )
-    return None
+
+def recognise_dataset(
+    given: DescriptorInput, name: str | None, data_root: str | os.PathLike[str] | None = None
+) -> Dataset:
+    """The split that descriptors belong to: the one named, else the only one that fits their rows.
+
+    Raises
+    ------
+    DescriptorError
+        When no installed split has so many images, or several have; says what each needs.
+    """
+    if name is not None:
+        return load_dataset(name, data_root=data_root)
+    candidates, elsewhere = _candidates(data_root)
+    try:
+        found, split = match_dataset(given.rows, candidates, given.dimension)
+    except DescriptorError as error:
+        rows = given.rows if isinstance(given.rows, int) else sum(given.rows)
+        fitting = [f"{id_}/{split}" for id_, split, n, q in elsewhere if n + q == rows]
+        if not fitting:
+            raise
+        raise DescriptorError(
+            f"{error}\nThey would fit {' or '.join(fitting)}, which is not installed: "
+            f"vgbench datasets info {fitting[0].partition('/')[0]} says how to get it."
+        ) from None
+    return load_dataset(found, split, data_root=data_root)
 
 
 def weakest_status(results: Sequence[Result]) -> str:
@@ -121,11 +143,26 @@ def weakest_status(results: Sequence[Result]) -> str:
     return min((result.status for result in results), key=order.index)
 
 
-def _predictions_name(result: Result) -> str:
-    return f"{result.dataset.id}-{result.dataset.split}.parquet"
+def _candidates(
+    data_root: str | os.PathLike[str] | None,
+) -> tuple[list[Candidate], list[Candidate]]:
+    """Splits that descriptors can be held against here, and registered ones that are elsewhere."""
+    here: list[Candidate] = []
+    elsewhere: list[Candidate] = []
+    registry = load_registry()
+    for dataset in list_datasets(data_root):
+        packaged = dataset.id in registry and registry[dataset.id].packaged
+        for split in dataset.splits:
+            if split.database and split.queries:
+                there = split.installed or (packaged and not dataset.installed)
+                (here if there else elsewhere).append(
+                    (dataset.id, split.name, split.database, split.queries)
+                )
+    return here, elsewhere
 
 
-def _entry(result: Result, image_size: str | None, resize: str | None) -> Entry:
+def entry_of(result: Result, image_size: str | None = None, resize: str | None = None) -> Entry:
+    """A result as a submission keeps it."""
     return Entry(
         dataset=result.dataset.id,
         split=result.dataset.split,
@@ -142,10 +179,18 @@ def _entry(result: Result, image_size: str | None, resize: str | None) -> Entry:
         resize=result.resize or resize,
         hits=result.hits,
         conditions=result.conditions,
+        conditions_derived=_are_derived(result.dataset),
         query_paths=result.dataset.query_paths,
         rows=result.predictions.rows,
         distances=result.predictions.distances,
         descriptors_digest=result.descriptors_digest,
         seconds=dict(result.seconds),
         device=result.device,
+        status=result.status,
     )
+
+
+def _are_derived(dataset: Dataset) -> bool:
+    """Whether the conditions of a dataset's queries are inferred, not given."""
+    spec = load_registry().get(dataset.id) if dataset.registered else None
+    return spec is not None and spec.condition in DERIVED

@@ -275,12 +275,8 @@ def evaluate(
     if isinstance(model, (str, os.PathLike)):
         model = load_model(model, arch=arch)
     extraction = extract(model, dataset, resize=resize, device=device, precision=precision)
-    result = score(
-        extraction.descriptors, dataset, distance=distance, top=top, threshold=threshold
-    )
-    return with_extraction(
-        result, extraction, model if isinstance(model, LoadedModel) else None
-    )
+    result = score(extraction.descriptors, dataset, distance=distance, top=top, threshold=threshold)
+    return with_extraction(result, extraction, model if isinstance(model, LoadedModel) else None)
 
 
 def with_extraction(result: Result, extraction: Extraction, model: LoadedModel | None) -> Result:
@@ -343,9 +339,7 @@ def _halves(
     return database, queries
 
 
-def _what_cosine_gives(
-    result: Result, database: NDArray[Any], queries: NDArray[Any]
-) -> str:
+def _what_cosine_gives(result: Result, database: NDArray[Any], queries: NDArray[Any]) -> str:
     cosine = search(database, queries, k=max(RECALL_VALUES), distance="cosine")
     ranks = first_hit(
         cosine.rows, result.dataset.database_positions, result.dataset.query_positions,

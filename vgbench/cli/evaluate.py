@@ -63,9 +63,13 @@ def evaluate(
     from vgbench.entering import Entered, already_entered, weakest_status
     from vgbench.entering import submit as enter
     from vgbench.evaluation import evaluate as evaluate_model
+    from vgbench.leaderboard.submission import check_writable
     from vgbench.models import load_model
+    from vgbench.places import board_root
     from vgbench.progress import note
 
+    if submit:
+        check_writable(board_root(root))  # before the long work, not after it
     loaded = load_model(model, arch=arch)
     names = dataset or default_test_sets(data_root)
     splits = [load_dataset(one, data_root=data_root) for one in names]
@@ -88,11 +92,11 @@ def evaluate(
             results,
             name or Path(model).stem,
             root=root,
-            method=method or loaded.describe.get("method"),
+            method=method or loaded.metadata.get("method"),
             authors=authors,
             links=link or (),
-            licence=licence or loaded.describe.get("licence"),
-            training_data=training_data or loaded.describe.get("training_data"),
+            licence=licence or loaded.metadata.get("licence"),
+            training_data=training_data or loaded.metadata.get("training_data"),
             backbone=backbone or loaded.architecture.split("+")[0],
             notes=notes,
         )

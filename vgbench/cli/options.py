@@ -39,9 +39,7 @@ Distance = Annotated[
         "--distance", help="l2 (on the descriptors as given), cosine, or ip (inner product)."
     ),
 ]
-Top = Annotated[
-    int, typer.Option("--top", min=20, help="Predictions kept for each query.")
-]
+Top = Annotated[int, typer.Option("--top", min=20, help="Predictions kept for each query.")]
 Architecture = Annotated[
     Optional[str],  # noqa: UP045
     typer.Option(

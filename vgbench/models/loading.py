@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib import resources
 from pathlib import Path
 
@@ -45,6 +45,8 @@ class LoadedModel:
         The weights file; for untrained weights a name that says so.
     is_reference
         Whether this is the model that comes with the package.
+    metadata
+        What a safetensors file says of itself, such as "method", "training_data" and "licence".
     """
 
     module: DescriptorNetwork
@@ -54,6 +56,7 @@ class LoadedModel:
     digest: str
     source: Path
     is_reference: bool = False
+    metadata: Mapping[str, str] = field(default_factory=dict)
 
 
 def load_model(model: str | Path, arch: str | None = None) -> LoadedModel:
@@ -91,6 +94,7 @@ def load_model(model: str | Path, arch: str | None = None) -> LoadedModel:
         digest=checkpoint.digest,
         source=path,
         is_reference=is_reference,
+        metadata=checkpoint.metadata,
     )
 
 

@@ -61,9 +61,7 @@ def train(
     network = untrained_model(ARCHITECTURE, seed=seed).module
     network.to(device, memory_format=torch.channels_last).train()
     loss_of = CircleLoss(m=0.25, gamma=64)
-    optimizer = torch.optim.AdamW(
-        network.parameters(), lr=learning_rate, weight_decay=weight_decay
-    )
+    optimizer = torch.optim.AdamW(network.parameters(), lr=learning_rate, weight_decay=weight_decay)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, epochs, eta_min=1e-6)
     augment = v2.RandAugment(num_ops=3)
     half = _half_precision(network, device)
