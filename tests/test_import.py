@@ -14,7 +14,7 @@ def modules_after(code: str) -> set[str]:
         [
             sys.executable,
             "-c",
-            f"{code}\nimport sys; print(' '.join(sys.modules), file=sys.stderr)",
+            f"{code}\nimport sys; print(*sys.modules, file=sys.stderr)",
         ],
         capture_output=True,
         text=True,

@@ -1,7 +1,7 @@
 """From descriptors, or from a model, to recalls with their uncertainty: one value, `Result`.
 
-The protocol (version 1): a query is localized at N when one of its N nearest database images, by the
-distance named, was taken within 25 m of it (UTM, inclusive). Recall@N is the percentage of all
+The protocol (version 1): a query is localized at N when one of its N nearest database images, by
+the distance named, was taken within 25 m of it (UTM, inclusive). Recall@N is the percentage of all
 queries that are localized; queries without any positive stay in the denominator and are counted.
 """
 
@@ -97,7 +97,7 @@ class Result:
 
     @property
     def conditions(self) -> dict[str, dict[str, Any]] | None:
-        """Hits by condition, `{"night": {"queries": 80, "hits": {1: 21, …}}}`, where it is known."""
+        """Hits by condition where it is known: `{"night": {"queries": 80, "hits": {1: 21}}}`."""
         labels = self.dataset.query_conditions
         if labels is None:
             return None
@@ -110,7 +110,7 @@ class Result:
 
     @property
     def status(self) -> str:
-        """What the row may claim: `reproduced`, `verified` or `unverified` (see the leaderboard)."""
+        """What the row may claim on a leaderboard: `reproduced`, `verified` or `unverified`."""
         if not self.dataset.pinned:
             return "unverified"
         return "reproduced" if self.model.included else "verified"
@@ -273,7 +273,7 @@ def evaluate(
 
     dataset = _dataset(dataset)
     if isinstance(model, (str, os.PathLike)):
-        model = load_model(model, arch=arch)
+        model = load_model(os.fspath(model), arch=arch)
     extraction = extract(model, dataset, resize=resize, device=device, precision=precision)
     result = score(extraction.descriptors, dataset, distance=distance, top=top, threshold=threshold)
     return with_extraction(result, extraction, model if isinstance(model, LoadedModel) else None)

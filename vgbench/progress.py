@@ -1,4 +1,4 @@
-"""One progress bar for all long work: on a terminal it is drawn on stderr, in a pipe it is silent."""
+"""One progress bar for all long work: drawn on stderr on a terminal, silent in a pipe."""
 
 from __future__ import annotations
 

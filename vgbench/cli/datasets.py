@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 
 app = typer.Typer(
     no_args_is_help=True,
-    help="List, import and verify datasets. Any folder with database/ and queries/ in it also works "
-    "by its path, with no import.",
+    help="List, import and verify datasets. Any folder with database/ and queries/ in it also "
+    "works by its path, with no import.",
 )
 
 Name = Annotated[str, typer.Argument(metavar="NAME", show_default=False)]
@@ -57,11 +57,11 @@ def info(
     from vgbench.datasets import describe, load_dataset
 
     if paths:
-        split = load_dataset(name, data_root=data_root)
+        order = load_dataset(name, data_root=data_root).paths
         if as_json:
-            print_json(split.paths)
+            print_json(order)
         else:
-            typer.echo("\n".join(split.paths))
+            typer.echo("\n".join(order))
         return
     if Path(name).is_dir():
         _folder_info(name, data_root, as_json)

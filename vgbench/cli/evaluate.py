@@ -1,4 +1,4 @@
-"""`vgbench evaluate` and `vgbench extract`: from a model to recalls, or to a file of descriptors."""
+"""`vgbench evaluate` and `vgbench extract`: from a model to recalls, or to descriptors."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ Model = Annotated[
     str,
     typer.Argument(
         metavar="MODEL",
-        help="A checkpoint (.safetensors, .pth, .pt, .ckpt), or 'reference' for the included model.",
+        help="A checkpoint (.safetensors, .pth, .pt, .ckpt), or 'reference', the included model.",
         show_default=False,
     ),
 ]

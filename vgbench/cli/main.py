@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import sys
@@ -79,7 +80,7 @@ def run(arguments: list[str] | None = None) -> None:
 
 def _names_json(arguments: list[str]) -> bool:
     return "--format=json" in arguments or any(
-        pair == ("--format", "json") for pair in zip(arguments, arguments[1:], strict=False)
+        pair == ("--format", "json") for pair in itertools.pairwise(arguments)
     )
 
 

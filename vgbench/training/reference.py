@@ -4,10 +4,10 @@
     python -m vgbench.training.reference CITY/train -o reference.safetensors
 
 The recipe is the study's best: ResNet-18 to layer2, GeM with p = 3, a linear layer to 512; circle
-loss (m = 0.25, gamma = 64) over all pairs of a batch; AdamW at 2.5e-3 with weight decay 1e-3; cosine
-annealing to 1e-6, stepped by epoch; RandAugment with three operations; four images of a place in an
-item; the epoch with the best R@1 on the validation split is kept. What differs is said in the
-model's card: it starts from random weights, for more and smaller batches.
+loss (m = 0.25, gamma = 64) over all pairs of a batch; AdamW at 2.5e-3 with weight decay 1e-3;
+cosine annealing to 1e-6, stepped by epoch; RandAugment with three operations; four images of a
+place in an item; the epoch with the best R@1 on the validation split is kept. What differs is said
+in the model's card: it starts from random weights, for more and smaller batches.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ def train(
     device = "cuda" if torch.cuda.is_available() else "cpu"
     places = Places(folder)
     network = untrained_model(ARCHITECTURE, seed=seed).module
-    network.to(device, memory_format=torch.channels_last).train()
+    network.to(device).to(memory_format=torch.channels_last).train()
     loss_of = CircleLoss(m=0.25, gamma=64)
     optimizer = torch.optim.AdamW(network.parameters(), lr=learning_rate, weight_decay=weight_decay)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, epochs, eta_min=1e-6)
