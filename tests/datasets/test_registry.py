@@ -51,7 +51,7 @@ def test_what_is_left_out_is_unknown() -> None:
         ("queries = true", "`queries` must be a number of images"),
         ('ground_truth = "abc"', "`ground_truth` must be a fingerprint of 64 hex digits"),
         ("querys = 3", "unknown key `querys`; known are database, queries"),
-        ("[[my-set.sources]]\nkind = 'ftp'\nfile = 'a.zip'", "must be one of drive, url, not 'ftp'"),
+        ("[[my-set.sources]]\nkind = 'ftp'\nfile = 'a.zip'", "one of drive, url, not 'ftp'"),
         ("[[my-set.sources]]\nkind = 'drive'\nfile = 'a.zip'", "drive needs `id`"),
         ("[[my-set.sources]]\nkind='url'\nfile='a'\nurl='file:///etc'", "an http(s) link"),
         ("[my-set.splits.Test]", "a split's name is small letters"),

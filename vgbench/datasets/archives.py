@@ -225,13 +225,15 @@ class _Guard:
 
     def _spelled(self, name: str, member: _Member) -> str:
         plain = self._plain(name)
-        if plain != name or plain in self.spelling:
-            other = self.spelling.setdefault(plain, name)
+        if plain in self.files or plain in self.folders:
+            other = self.spelling.get(plain, plain)
             if other != name:
                 raise ArchiveError(
                     f"{name!r} and {other!r} (at {member.name!r}) differ only in spelling: one "
                     "would overwrite the other on many systems"
                 )
+        elif plain != name:  # most names are plain already: not kept twice
+            self.spelling[plain] = name
         return plain
 
     @staticmethod

@@ -170,7 +170,7 @@ def build_manifest(
     jobs: list[_Job] = []
     for split, roles in layout.items():
         for role, where in roles.items():
-            listed = (found or {}).get((split, role)) or scan(where)
+            listed = (found or {}).get((split, role)) or scan(where, facts=previous is not None)
             places = _positions(listed, where)  # a bad name is told before hours of hashing
             job = _Job(split, role, where, listed, places)
             job.reuse(_reusable(previous, split, role), (known or {}).get((split, role)))

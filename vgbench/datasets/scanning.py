@@ -21,6 +21,9 @@ _CHUNK = 128
 _DEEPEST = 40
 """Folders inside folders; more means links that lead in a circle."""
 
+# Without O_NONBLOCK, opening a pipe that somebody put there would wait for ever.
+_READING = os.O_RDONLY | getattr(os, "O_BINARY", 0) | getattr(os, "O_NONBLOCK", 0)
+
 T = TypeVar("T")
 
 
@@ -54,8 +57,10 @@ class Broken:
         return f"{self.path}: {self.reason}"
 
 
-def scan(folder: str | os.PathLike[str]) -> list[Found]:
+def scan(folder: str | os.PathLike[str], facts: bool = True) -> list[Found]:
     """List all images below a folder, sorted by path in code-point order; nothing is opened.
+
+    Without `facts`, size and time of each are left at -1, for those who will read all files anyway.
 
     Images end in .jpg, .jpeg or .png in any case. Hidden files and folders are passed over, links
     are followed.
@@ -80,20 +85,23 @@ def scan(folder: str | os.PathLike[str]) -> list[Found]:
             with os.scandir(where) as entries:
                 for entry in entries:
                     name = entry.name
-                    if is_hidden(name):
-                        continue
-                    if entry.is_dir():
-                        pending.append((entry.path, f"{prefix}{name}/", depth + 1))
-                    elif not is_image(name):
-                        others[os.path.splitext(name)[1].lower() or "no suffix"] += 1  # noqa: PTH122
-                    else:
+                    if is_image(name) and not entry.is_dir():
+                        if not facts:
+                            found.append(Found(prefix + name, -1, -1))
+                            continue
                         try:
-                            facts = entry.stat()
+                            told = entry.stat()
                         except OSError as error:
                             reason = f"cannot be opened ({error.strerror})"
                             broken.append(Broken(prefix + name, reason))
                             continue
-                        found.append(Found(prefix + name, facts.st_size, facts.st_mtime_ns))
+                        found.append(Found(prefix + name, told.st_size, told.st_mtime_ns))
+                    elif is_hidden(name):
+                        continue
+                    elif entry.is_dir():
+                        pending.append((entry.path, f"{prefix}{name}/", depth + 1))
+                    else:
+                        others[os.path.splitext(name)[1].lower() or "no suffix"] += 1  # noqa: PTH122
         except OSError as error:
             raise DatasetError(f"Cannot read the folder {where}: {error.strerror}.") from error
     broken += [
@@ -136,9 +144,7 @@ def read_image_bytes(path: str | os.PathLike[str]) -> tuple[bytes, int]:
     OSError
         When it cannot be read.
     """
-    # Without O_NONBLOCK, opening a pipe that somebody put there would wait for ever.
-    flags = os.O_RDONLY | getattr(os, "O_BINARY", 0) | getattr(os, "O_NONBLOCK", 0)
-    descriptor = os.open(path, flags)
+    descriptor = os.open(path, _READING)
     try:
         facts = os.fstat(descriptor)
         if not stat.S_ISREG(facts.st_mode):

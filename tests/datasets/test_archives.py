@@ -1,0 +1,220 @@
+from __future__ import annotations
+
+import io
+import stat
+import struct
+import tarfile
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from vgbench.datasets.archives import Limits, unpack_images
+from vgbench.errors import ArchiveError
+
+Jpeg = Callable[..., bytes]
+NAME = "database/@1.00@2.00@.jpg"
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    (tmp_path / "inner").mkdir()
+    return tmp_path / "inner"
+
+
+def zip_of(path: Path, members: dict[str, bytes], **info: int) -> Path:
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, data in members.items():
+            member = zipfile.ZipInfo(name)
+            member.compress_type = zipfile.ZIP_DEFLATED
+            for key, value in info.items():
+                setattr(member, key, value)
+            archive.writestr(member, data)
+    return path
+
+
+def tar_of(path: Path, members: dict[str, bytes], **info: object) -> Path:
+    with tarfile.open(path, "w") as archive:
+        for name, data in members.items():
+            member = tarfile.TarInfo(name)
+            member.size = len(data)
+            for key, value in info.items():
+                setattr(member, key, value)
+            archive.addfile(member, io.BytesIO(data) if member.isreg() else None)
+    return path
+
+
+def refused(archive: Path, folder: Path, complaint: str, limits: Limits | None = None) -> None:
+    """The archive is refused, and nothing appears outside the folder."""
+    outside = sorted(p for p in folder.parent.rglob("*") if folder not in p.parents)
+    with pytest.raises(ArchiveError, match=complaint) as error:
+        unpack_images(archive, folder, limits)
+    assert archive.name in str(error.value)
+    assert sorted(p for p in folder.parent.rglob("*") if folder not in p.parents) == outside
+
+
+@pytest.mark.parametrize("pack", [zip_of, tar_of])
+@pytest.mark.parametrize(
+    ("name", "complaint"),
+    [
+        ("/etc/@1@2@.jpg", "outside"),
+        ("../@1@2@.jpg", "outside"),
+        ("a/../../@1@2@.jpg", "outside"),
+        ("C:/@1@2@.jpg", "outside"),
+        ("a\\..\\@1@2@.jpg", "outside"),
+        ("a//@1@2@.jpg", "not a usable name"),
+        ("a/./@1@2@.jpg", "not a usable name"),
+        ("a/\x07@1@2@.jpg", "not a usable name"),
+        ("../notes.txt", "outside"),
+    ],
+)
+def test_a_name_that_leads_elsewhere_is_refused(
+    tmp_path: Path, folder: Path, make_jpeg: Jpeg, pack: Callable[..., Path], name: str,
+    complaint: str,
+) -> None:  # fmt: skip
+    archive = pack(tmp_path / "bad.archive", {NAME: make_jpeg(), name: make_jpeg()})
+    refused(archive, folder, complaint)
+
+
+@pytest.mark.parametrize("pack", [zip_of, tar_of])
+@pytest.mark.parametrize(
+    ("second", "complaint"),
+    [
+        ("Database/@1.00@2.00@.jpg", "differ only in spelling"),
+        ("database/@1.00@2.00@.JPG", "differ only in spelling"),
+        ("database/@1.00@2.00@.jpg/x.jpg", "is a file and a folder"),
+        ("database", "is there twice"),
+    ],
+)
+def test_names_that_clash_are_refused(
+    tmp_path: Path, folder: Path, make_jpeg: Jpeg, pack: Callable[..., Path], second: str,
+    complaint: str,
+) -> None:  # fmt: skip
+    refused(pack(tmp_path / "bad.archive", {NAME: make_jpeg(), second: b"x"}), folder, complaint)
+
+
+def test_accents_written_in_two_ways_clash(tmp_path: Path, folder: Path, make_jpeg: Jpeg) -> None:
+    members = {"a/\u00e9.jpg": make_jpeg(), "a/e\u0301.jpg": make_jpeg()}
+    refused(zip_of(tmp_path / "bad.zip", members), folder, "differ only in spelling")
+
+
+@pytest.mark.filterwarnings("ignore:Duplicate name")
+def test_a_name_twice_is_refused(tmp_path: Path, folder: Path, make_jpeg: Jpeg) -> None:
+    with zipfile.ZipFile(tmp_path / "bad.zip", "w") as archive:
+        archive.writestr(NAME, make_jpeg(1))
+        archive.writestr(NAME, make_jpeg(2))
+    refused(tmp_path / "bad.zip", folder, "is there twice")
+    with tarfile.open(tmp_path / "bad.tar", "w") as tar:
+        for seed in (1, 2):
+            info = tarfile.TarInfo(NAME)
+            info.size = len(make_jpeg(seed))
+            tar.addfile(info, io.BytesIO(make_jpeg(seed)))
+    refused(tmp_path / "bad.tar", folder, "is there twice")
+
+
+@pytest.mark.parametrize("kind", [stat.S_IFLNK, stat.S_IFIFO, stat.S_IFCHR, stat.S_IFSOCK])
+def test_links_and_devices_in_a_zip_are_refused(tmp_path: Path, folder: Path, kind: int) -> None:
+    attributes = (kind | 0o777) << 16
+    archive = zip_of(tmp_path / "bad.zip", {NAME: b"/etc/passwd"}, external_attr=attributes,
+                     create_system=3)  # fmt: skip
+    refused(archive, folder, "is a link or a device")
+
+
+@pytest.mark.parametrize(
+    "kind", [tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.CHRTYPE, tarfile.BLKTYPE, tarfile.FIFOTYPE]
+)
+def test_links_and_devices_in_a_tar_are_refused(tmp_path: Path, folder: Path, kind: bytes) -> None:
+    archive = tar_of(tmp_path / "bad.tar", {NAME: b""}, type=kind, linkname="/etc/passwd")
+    refused(archive, folder, "is a link, a device")
+
+
+def test_a_link_then_a_file_through_it_is_refused(
+    tmp_path: Path, folder: Path, make_jpeg: Jpeg
+) -> None:
+    with tarfile.open(tmp_path / "bad.tar", "w") as tar:
+        link = tarfile.TarInfo("database")
+        link.type, link.linkname = tarfile.SYMTYPE, str(tmp_path)
+        tar.addfile(link)
+        file = tarfile.TarInfo(NAME)
+        file.size = len(make_jpeg())
+        tar.addfile(file, io.BytesIO(make_jpeg()))
+    refused(tmp_path / "bad.tar", folder, "is a link")
+
+
+def test_an_encrypted_member_is_refused(tmp_path: Path, folder: Path, make_jpeg: Jpeg) -> None:
+    archive = zip_of(tmp_path / "bad.zip", {NAME: make_jpeg()})
+    data = bytearray(archive.read_bytes())
+    for signature, at in ((b"PK\x03\x04", 6), (b"PK\x01\x02", 8)):
+        data[data.index(signature) + at] |= 1
+    archive.write_bytes(data)
+    refused(archive, folder, "is encrypted")
+
+
+def test_a_decompression_bomb_is_refused(tmp_path: Path, folder: Path) -> None:
+    members = {f"database/@{index}@2@.jpg": b"\0" * 200_000 for index in range(10)}
+    limits = Limits(small=1_000_000)
+    refused(zip_of(tmp_path / "bad.zip", members), folder, "times its own size", limits)
+    with tarfile.open(tmp_path / "bad.tar.gz", "w:gz") as tar:
+        for name, data in members.items():
+            info = tarfile.TarInfo(name)
+            info.size = len(data)
+            tar.addfile(info, io.BytesIO(data))
+    refused(tmp_path / "bad.tar.gz", folder, "times its own size", limits)
+
+
+def test_a_member_that_lies_about_its_size_is_refused(
+    tmp_path: Path, folder: Path, make_jpeg: Jpeg
+) -> None:
+    archive = zip_of(tmp_path / "bad.zip", {NAME: make_jpeg()})
+    data = bytearray(archive.read_bytes())
+    at = data.index(b"PK\x01\x02") + 24
+    data[at : at + 4] = struct.pack("<I", 50)
+    archive.write_bytes(data)
+    refused(archive, folder, "damaged or incomplete|not as long")
+
+
+def test_overlapping_members_are_refused(tmp_path: Path, folder: Path, make_jpeg: Jpeg) -> None:
+    archive = zip_of(tmp_path / "bad.zip", {f"database/@{i}@2@.jpg": make_jpeg() for i in range(9)})
+    data = bytearray(archive.read_bytes())
+    at = -1
+    while (at := data.find(b"PK\x01\x02", at + 1)) >= 0:
+        data[at + 42 : at + 46] = struct.pack("<I", 0)
+        data[at + 20 : at + 24] = struct.pack("<I", len(data))
+    archive.write_bytes(data)
+    refused(archive, folder, "overlap")
+
+
+@pytest.mark.parametrize("pack", [zip_of, tar_of])
+@pytest.mark.parametrize(
+    ("limits", "complaint"),
+    [
+        (Limits(members=2), "members, more than 2|more than 2 members"),
+        (Limits(bytes=1000), "unpacks to more than 1,000 bytes"),
+        (Limits(image_bytes=500), "more than the 500 allowed for an image"),
+    ],
+)
+def test_limits_hold(
+    tmp_path: Path, folder: Path, make_jpeg: Jpeg, pack: Callable[..., Path], limits: Limits,
+    complaint: str,
+) -> None:  # fmt: skip
+    members = {f"database/@{index}@2@.jpg": make_jpeg(index) for index in range(3)}
+    refused(pack(tmp_path / "bad.archive", members), folder, complaint, limits)
+
+
+@pytest.mark.parametrize("pack", [zip_of, tar_of])
+def test_only_images_are_written_and_broken_ones_are_told(
+    tmp_path: Path, folder: Path, make_jpeg: Jpeg, pack: Callable[..., Path]
+) -> None:
+    members = {
+        NAME: make_jpeg(), "database/cut@1@2@.jpg": make_jpeg()[:100], "a/run.py": b"import os",
+        "__MACOSX/database/._@1@2@.jpg": b"x", ".DS_Store": b"x", "a/.hidden.jpg": b"x",
+        "a/Thumbs.db": b"x",
+    }  # fmt: skip
+    examined, broken = unpack_images(pack(tmp_path / "good.archive", members), folder)
+    assert [str(p.relative_to(folder)) for p in folder.rglob("*") if p.is_file()] == [NAME]
+    assert list(examined) == [NAME]
+    assert examined[NAME].mtime_ns == (folder / NAME).stat().st_mtime_ns
+    assert [image.path for image in broken] == ["database/cut@1@2@.jpg"]
+    assert (folder / NAME).read_bytes() == make_jpeg()
+    assert (folder / NAME).stat().st_mode & 0o111 == 0
