@@ -110,7 +110,9 @@ def test_a_name_twice_is_refused(tmp_path: Path, folder: Path, make_jpeg: Jpeg) 
             info = tarfile.TarInfo(NAME)
             info.size = len(make_jpeg(seed))
             tar.addfile(info, io.BytesIO(make_jpeg(seed)))
-    refused(tmp_path / "bad.tar", folder, "is there twice")
+    fresh = tmp_path / "fresh"
+    fresh.mkdir()
+    refused(tmp_path / "bad.tar", fresh, "is there twice")
 
 
 @pytest.mark.parametrize("kind", [stat.S_IFLNK, stat.S_IFIFO, stat.S_IFCHR, stat.S_IFSOCK])

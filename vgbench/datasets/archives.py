@@ -14,16 +14,14 @@ import tarfile
 import unicodedata
 import zipfile
 import zlib
-from collections import deque
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, NamedTuple
 
 from vgbench.datasets.headers import MAX_BYTES, BrokenImageError
 from vgbench.datasets.layout import is_hidden, is_image
-from vgbench.datasets.scanning import Broken, Examined, examine, threads
+from vgbench.datasets.scanning import Broken, Examined, examine
 from vgbench.errors import ArchiveError, VgbenchError
 from vgbench.progress import progress
 
@@ -259,49 +257,34 @@ class _Guard:
 def _write(
     members: Iterator[_Member], guard: _Guard, folder: Path, advance: Callable[[int], None]
 ) -> tuple[dict[str, Examined], list[Broken]]:
-    """Read members in order here; hash, measure and write them on all cores."""
+    """Write what the guard lets through; creating files takes the time, so threads gain nothing."""
     examined: dict[str, Examined] = {}
     broken: list[Broken] = []
-    waiting: deque[tuple[str, Future[Examined | Broken]]] = deque()
     made: set[str] = set()
     shown = 0
-
-    def settle() -> None:
-        path, future = waiting.popleft()
-        result = future.result()
-        if isinstance(result, Broken):
-            broken.append(result)
-        else:
-            examined[path] = result
-
-    with ThreadPoolExecutor(threads()) as pool:
-        try:
-            for member in members:
-                path = guard.check(member)
-                if path is not None:
-                    data = member.read()
-                    if len(data) != member.length:
-                        raise ArchiveError(f"{member.name!r} is not as long as it says")
-                    parent = path.rpartition("/")[0]
-                    if parent not in made:
-                        (folder / parent).mkdir(parents=True, exist_ok=True)
-                        made.add(parent)
-                    waiting.append((path, pool.submit(write_image, folder, path, data)))
-                    if len(waiting) > 64:  # bounds what is in memory
-                        settle()
-                if member.packed // _MEGABYTE > shown:
-                    advance(member.packed // _MEGABYTE - shown)
-                    shown = member.packed // _MEGABYTE
-            while waiting:
-                settle()
-        except ArchiveError as error:
-            pool.shutdown(cancel_futures=True)
-            raise ArchiveError(
-                f"{guard.archive} was not unpacked: {error}. Nothing was kept of it."
-            ) from None
-        except BaseException:
-            pool.shutdown(cancel_futures=True)
-            raise
+    try:
+        for member in members:
+            path = guard.check(member)
+            if path is not None:
+                data = member.read()
+                if len(data) != member.length:
+                    raise ArchiveError(f"{member.name!r} is not as long as it says")
+                parent = path.rpartition("/")[0]
+                if parent not in made:
+                    (folder / parent).mkdir(parents=True, exist_ok=True)
+                    made.add(parent)
+                result = write_image(folder, path, data)
+                if isinstance(result, Broken):
+                    broken.append(result)
+                else:
+                    examined[path] = result
+            if member.packed // _MEGABYTE > shown:
+                advance(member.packed // _MEGABYTE - shown)
+                shown = member.packed // _MEGABYTE
+    except ArchiveError as error:
+        raise ArchiveError(
+            f"{guard.archive} was not unpacked: {error}. Nothing was kept of it."
+        ) from None
     return examined, broken
 
 
