@@ -18,7 +18,7 @@ database = 5
 
 def test_the_registry_holds_the_facts_of_the_fields_datasets() -> None:
     registry = load_registry()
-    assert list(registry) == ["demo-city", "sf-xs", "tokyo-xs", "gsv-xs"]
+    assert {"demo-city", "sf-xs", "tokyo-xs", "gsv-xs"} <= set(registry)
     sf, tokyo = registry["sf-xs"], registry["tokyo-xs"]
     assert {name: (split.database, split.queries) for name, split in sf.splits.items()} == {
         "train": (None, None), "val": (8015, 7993), "test": (27191, 1000),
