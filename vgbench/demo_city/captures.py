@@ -170,9 +170,8 @@ def _evaluation(
             right = pick(rng, (-1, 1)) * street.road * 0.2 + between(rng, -0.4, 0.4)
             spot = street.at(at, right)
             spots.append(spot)
-            side = 65 if number % 2 else -65
-            for turn in (0, side, 180, 180 + side):
-                heading = _heading(street) + turn + between(rng, -10, 10)
+            for turn in (38, 142, 218, 322):  # both fronts, seen both ways along the street
+                heading = _heading(street) + turn + between(rng, -8, 8)
                 out.append(
                     _capture(
                         rng,
@@ -235,7 +234,8 @@ def _query(
 ) -> Capture:
     reach = street.road / 2 + 1.2  # as far as the pavements
     along, right = at + between(rng, -2, 2), between(rng, -reach, reach)
-    turn = pick(rng, (0, 180, 65, -65, 115, -115)) + between(rng, -24, 24)
+    usual = pick(rng, (0, 90, 180, 270) if chance(rng, 0.2) else (38, 142, 218, 322))
+    turn = usual + between(rng, -22, 22)
     spot = street.at(along, _clear_of_fronts(right, turn, street))
     zoom = between(rng, 0.85, 1.3)
     return _capture(
@@ -283,7 +283,7 @@ def _place(
     number: int,
 ) -> Iterator[Capture]:
     rng = rng_of("place", plan[0], number)
-    turn = pick(rng, (20, 50, 75, 105, 130, 160)) * side
+    turn = pick(rng, (25, 45, 65, 115, 135, 155)) * side
     for k in range(PER_PLACE):
         condition = ("day", "night", "day", "dusk", "day", "night", "dusk", "day")[k]
         reach = street.road / 2 + 0.8

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import multiprocessing
 import os
 import zipfile
@@ -10,12 +12,17 @@ from concurrent.futures import ProcessPoolExecutor
 from itertools import islice
 from pathlib import Path
 
-from PIL import Image
+import numpy as np
+import PIL
+from PIL import Image, features
 
 from .captures import captures
 from .photograph import HEIGHT, WIDTH, Capture, photograph
 
 SPLITS = ("test", "val", "train")
+GENERATOR = 1
+"""Raised whenever a change alters any image."""
+
 ARCHIVE_ROOT = "demo-city"
 _CHUNK = 24
 
@@ -79,6 +86,7 @@ def write_archive(folder: str | os.PathLike[str], path: str | os.PathLike[str]) 
     """Pack the test and val splits below ``folder`` into a zip file and return its size in bytes.
 
     Members are stored as they are, sorted, with one fixed date: equal images give an equal archive.
+    A ``.json`` file beside it records what the images were made with.
     """
     root = Path(folder)
     members = sorted(p for split in ("test", "val") for p in (root / split).rglob("*.jpg"))
@@ -90,7 +98,20 @@ def write_archive(folder: str | os.PathLike[str], path: str | os.PathLike[str]) 
             entry.external_attr = 0o644 << 16
             archive.writestr(entry, member.read_bytes())
     temporary.replace(path)
+    record = {
+        "generator": GENERATOR,
+        "images": len(members),
+        "sha256": hashlib.sha256(Path(path).read_bytes()).hexdigest(),
+        "made_with": versions(),
+    }
+    Path(path).with_suffix(".json").write_text(json.dumps(record, indent=2) + "\n")
     return Path(path).stat().st_size
+
+
+def versions() -> dict[str, str]:
+    """Return the versions of everything that the images' bytes depend on besides this package."""
+    jpeg = features.version("libjpeg_turbo") or features.version("jpg") or "unknown"
+    return {"numpy": np.__version__, "pillow": PIL.__version__, "libjpeg": jpeg}
 
 
 def contact_sheet(

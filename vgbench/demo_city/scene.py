@@ -116,7 +116,7 @@ def _things(
     things = [plan.things[k] for k in np.flatnonzero(shown).tolist()]
     for thing in (*things, *people):
         ahead = (thing.x - camera.x) * sine + (thing.y - camera.y) * cosine
-        if ahead < (2.5 if thing.kind == "tree" else 0.9):
+        if ahead < (4.5 if thing.kind == "tree" else 0.9):
             continue
         half = thing.width / 2
         out.add(

@@ -82,7 +82,7 @@ def weather(condition: str, seed: int) -> Weather:
             between(rng, 0.18, 0.45),
             between(rng, 0.55, 1.1),
         )
-        noise = int(rng.integers(9, 24))
+        noise = int(rng.integers(7, 18))
     return Weather(
         condition=condition,
         sun=(sa * ce, ca * ce, se),
@@ -97,9 +97,9 @@ def weather(condition: str, seed: int) -> Weather:
         lamps=lamps,
         lamp_colour=pick(rng, ((1.0, 0.62, 0.26), (1.0, 0.78, 0.50), (0.92, 0.95, 1.0))),
         wet=chance(rng, 0.2),
-        exposure=between(rng, 0.72, 1.42),
-        balance=(between(rng, 0.9, 1.12), between(rng, 0.97, 1.03), between(rng, 0.87, 1.13)),
-        contrast=between(rng, 0.8, 1.25),
+        exposure=between(rng, 0.78, 1.3),
+        balance=(between(rng, 0.93, 1.08), between(rng, 0.98, 1.02), between(rng, 0.92, 1.09)),
+        contrast=between(rng, 0.88, 1.15),
         noise=noise,
         vignette=between(rng, 0.05, 0.35),
         quality=int(rng.integers(46, 64)),
