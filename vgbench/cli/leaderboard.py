@@ -61,9 +61,9 @@ def show(
     from vgbench.places import board_root
     from vgbench.progress import note
 
-    form = "json" if as_json else form
     if form not in ("table", "markdown", "csv", "json"):
         raise UsageError(f"Unknown format {form!r}: choose table, markdown, csv or json.")
+    form = "json" if as_json else form
     table = read_board(board_root(root))
     rankings = rank_rows(table.rows, dataset, sort)
     notes = left_out_notes(table.left_out)

@@ -13,8 +13,10 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
 
 from vgbench.datasets.names import place_id
 from vgbench.errors import DatasetError
@@ -24,16 +26,24 @@ IMAGES_PER_PLACE = 4
 """Images drawn of a place for one item, as in the study (and in GSV-Cities)."""
 
 
-class Places:
+class Places(Dataset[Tensor]):
     """The places of a folder whose image names carry a place id, as GSV-XS has them.
+
+    An item is a uint8 tensor (4, 3, H, W): four images of a place. Which four, and how they are
+    augmented, depends on `seed`, `epoch` and the place alone, whatever process makes the item.
 
     Parameters
     ----------
     folder
-        Searched recursively for .jpg files of one size; places with fewer than four are dropped.
+        Searched recursively for .jpg files, all of one size; places with fewer than four are
+        dropped.
+    transform
+        From a Pillow image to another of its size, using torch's random numbers.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(
+        self, folder: Path, transform: Callable[[Image.Image], Image.Image], seed: int = 0
+    ) -> None:
         paths = sorted(folder.rglob("*.jpg"))
         by_place: dict[str, list[int]] = defaultdict(list)
         for index, path in enumerate(paths):
@@ -49,51 +59,57 @@ class Places:
                 f"the last field but one of a name, between '@'."
             )
         self.images = _decode_all(paths)
+        self.transform, self.seed, self.epoch = transform, seed, 0
 
     def __len__(self) -> int:
         return len(self.places)
 
+    def __getitem__(self, place: int) -> Tensor:
+        random = np.random.default_rng([self.seed, self.epoch, place])
+        torch.manual_seed(int(random.integers(2**62)))
+        chosen = random.choice(self.places[place], IMAGES_PER_PLACE, replace=False)
+        # Pillow's operations take a tenth of the time of the same on tensors.
+        images = [
+            np.asarray(self.transform(Image.fromarray(self.images[index]))) for index in chosen
+        ]
+        return torch.from_numpy(np.stack(images)).permute(0, 3, 1, 2)
+
     def batches(
-        self, places: int, seed: int, transform: Callable[[Tensor], Tensor]
+        self, places: int, epoch: int, workers: int = 2
     ) -> Iterator[tuple[Tensor, Tensor]]:
         """One epoch: images, uint8 (4 × places, 3, H, W), and the place of each, int64.
 
-        Every place comes once, in an order drawn from `seed`; an incomplete last batch is left out,
-        since the losses compare places within a batch. `transform` is applied image by image in a
-        background thread, one batch ahead.
+        Every place comes once, in an order drawn from the seed and the epoch. An incomplete last
+        batch is left out, since the losses compare places within a batch.
         """
-        random = np.random.default_rng(seed)
-        order = random.permutation(len(self.places))
-        chosen = [
-            [random.choice(self.places[place], IMAGES_PER_PLACE, replace=False) for place in batch]
-            for batch in np.split(order, range(places, len(order), places))
-            if len(batch) == places
-        ]
+        self.epoch = epoch
+        loader = DataLoader(
+            self,
+            batch_size=places,
+            shuffle=True,
+            drop_last=True,
+            num_workers=workers,
+            generator=torch.Generator().manual_seed(self.seed + 1000 * epoch),
+        )
         labels = torch.arange(places).repeat_interleave(IMAGES_PER_PLACE)
-
-        def load(images: list[np.ndarray]) -> Tensor:
-            return torch.stack(
-                [transform(torch.from_numpy(self.images[i])) for i in np.concatenate(images)]
-            )
-
-        with ThreadPoolExecutor(1) as pool:
-            ahead = pool.submit(load, chosen[0]) if chosen else None
-            for following in [*chosen[1:], None]:
-                assert ahead is not None
-                batch = ahead.result()
-                ahead = pool.submit(load, following) if following is not None else None
-                yield batch, labels
+        for batch in loader:
+            yield batch.flatten(0, 1), labels
 
 
-def _decode_all(paths: list[Path]) -> np.ndarray:
-    """All images as one uint8 array (images, 3, H, W)."""
+def _decode_all(paths: list[Path]) -> NDArray[np.uint8]:
+    """All images as one uint8 array (images, H, W, 3)."""
     with Image.open(paths[0]) as first:
         width, height = first.size
-    images = np.empty((len(paths), 3, height, width), np.uint8)
+    images = np.empty((len(paths), height, width, 3), np.uint8)
 
     def decode(index: int) -> None:
         with Image.open(paths[index]) as image:
-            images[index] = np.asarray(image.convert("RGB")).transpose(2, 0, 1)
+            if image.size != (width, height):
+                raise DatasetError(
+                    f"{paths[index]} has {image.size[0]}×{image.size[1]} pixels, the first image "
+                    f"{width}×{height}: training takes images of one size."
+                )
+            images[index] = np.asarray(image.convert("RGB"))
         advance(1)
 
     with progress("Decoding", len(paths)) as advance, ThreadPoolExecutor() as pool:

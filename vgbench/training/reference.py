@@ -57,13 +57,12 @@ def train(
 
     torch.manual_seed(seed)
     device = "cuda" if torch.cuda.is_available() else "cpu"
-    places = Places(folder)
+    places = Places(folder, v2.RandAugment(num_ops=3), seed)
     network = untrained_model(ARCHITECTURE, seed=seed).module
     network.to(device).to(memory_format=torch.channels_last).train()
     loss_of = CircleLoss(m=0.25, gamma=64)
     optimizer = torch.optim.AdamW(network.parameters(), lr=learning_rate, weight_decay=weight_decay)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, epochs, eta_min=1e-6)
-    augment = v2.RandAugment(num_ops=3)
     half = _half_precision(network, device)
     split = load_dataset(validation)
 
@@ -72,7 +71,7 @@ def train(
     for epoch in range(epochs):
         started = time.perf_counter()
         losses = []
-        for images, labels in places.batches(places_per_batch, seed * 1000 + epoch, augment):
+        for images, labels in places.batches(places_per_batch, epoch):
             optimizer.zero_grad(set_to_none=True)
             with torch.autocast(device, torch.bfloat16, enabled=half):
                 descriptors = network(_normalise(images.to(device)))

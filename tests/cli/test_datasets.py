@@ -1,0 +1,66 @@
+"""`vgbench datasets`: what a person sees, and what a script gets."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+Vgbench = Callable[..., object]
+
+
+def test_the_list_names_every_registered_dataset_and_fits_80_columns(vgbench: Vgbench) -> None:
+    ran = vgbench("datasets", "list")
+    assert ran.code == 0
+    for name in ("sf-xs", "tokyo-xs", "gsv-xs", "demo-city"):
+        assert name in ran.out
+    assert max(map(len, ran.out.splitlines()[:-1])) <= 80
+    listed = {dataset["id"]: dataset for dataset in vgbench("datasets", "list", "--json").document}
+    assert not listed["tokyo-xs"]["installed"]
+
+
+def test_a_dataset_is_imported_listed_described_and_verified(vgbench: Vgbench, city: Path) -> None:
+    ran = vgbench("datasets", "import", "mine", city)
+    assert ran.code == 0, ran.err
+    assert "24 database images, 7 queries" in ran.out
+    assert "mine" in vgbench("datasets", "list").out
+    described = vgbench("datasets", "info", "mine", "--json").document
+    assert described["splits"][0]["database"] == 24
+    report = vgbench("datasets", "verify", "mine", "--deep", "--json")
+    assert report.code == 0
+    assert report.document["ok"] is True
+
+
+def test_paths_are_printed_in_the_order_of_rows(vgbench: Vgbench, city: Path) -> None:
+    printed = vgbench("datasets", "info", city, "--paths").out.splitlines()
+    expected = [
+        f"{role}/{name}"
+        for role in ("database", "queries")
+        for name in sorted(os.listdir(city / role))
+    ]
+    assert printed == expected
+    assert vgbench("datasets", "info", city, "--paths", "--json").document == expected
+
+
+def test_verification_that_fails_exits_with_1_and_names_the_images(
+    vgbench: Vgbench, city: Path
+) -> None:
+    vgbench("datasets", "import", "mine", city)
+    folder = Path(os.environ["VGBENCH_DATA"]) / "mine" / "test"
+    gone, changed = sorted((folder / "database").iterdir())[:2]
+    gone.unlink()
+    changed.chmod(0o644)
+    changed.write_bytes(b"\xff\xd8\xff nothing else")
+    ran = vgbench("datasets", "verify", "mine")
+    assert ran.code == 1
+    assert gone.name in ran.out
+    assert changed.name in ran.out
+    document = vgbench("datasets", "verify", "mine", "--json")
+    assert document.code == 1
+    assert document.document["ok"] is False
+
+
+def test_an_unknown_name_lists_what_there_is(vgbench: Vgbench) -> None:
+    ran = vgbench("datasets", "info", "nowhere")
+    assert ran.code == 1
+    assert "tokyo-xs" in ran.err

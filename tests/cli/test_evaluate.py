@@ -1,0 +1,124 @@
+"""`vgbench evaluate` and `vgbench extract`, from images to a row."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+Vgbench = Callable[..., object]
+
+
+@pytest.fixture(scope="module")
+def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A Lightning checkpoint of the study's network, its weights untrained."""
+    import torch
+
+    from vgbench.models import untrained_model
+
+    path = tmp_path_factory.mktemp("weights") / "model.ckpt"
+    network = untrained_model("resnet18(layer2)+gem+fc512", seed=0).module
+    torch.save({"state_dict": network.state_dict(), "epoch": 9}, path)
+    return path
+
+
+def test_saved_and_submitted_descriptors_give_the_same_predictions(
+    vgbench: Vgbench, photographs: Path, checkpoint: Path, tmp_path: Path
+) -> None:
+    """Real photographs: images → row, and images → file → row."""
+    import pyarrow.parquet as pq
+
+    folder = photographs / "sf_pairs"
+    evaluated = vgbench("evaluate", checkpoint, "-d", folder, "--json")
+    assert evaluated.code == 0, evaluated.err
+    extracted = vgbench("extract", checkpoint, "-d", folder, "-o", tmp_path / "d.npy", "--json")
+    assert extracted.code == 0, extracted.err
+    assert np.load(tmp_path / "d.npy").shape == (40, 512)
+    submitted = vgbench("submit", tmp_path / "d.npy", "-d", folder, "--json")
+    assert submitted.code == 0, submitted.err
+    ours, theirs = (ran.document["results"][0] for ran in (evaluated, submitted))
+    assert ours["hits"] == theirs["hits"]
+    assert ours["fingerprint"] == theirs["fingerprint"]
+    tables = [pq.read_table(result["predictions"]).to_pydict() for result in (ours, theirs)]
+    assert tables[0]["rows"] == tables[1]["rows"]
+    rows = vgbench("leaderboard", "--json").document
+    assert {row["slug"] for row in rows} == {"model", "d"}
+    assert len({row["recall_1"] for row in rows}) == 1
+
+
+def test_evaluating_the_same_again_enters_nothing(
+    vgbench: Vgbench, city: Path, checkpoint: Path
+) -> None:
+    first = vgbench("evaluate", checkpoint, "-d", city, "--json").document
+    again = vgbench("evaluate", checkpoint, "-d", city, "--json").document
+    assert (first["submission"], first["new"]) == ("model", True)
+    assert (again["submission"], again["new"]) == ("model", False)
+    named = vgbench("evaluate", checkpoint, "-d", city, "--json", "--name", "other").document
+    assert (named["submission"], named["new"]) == ("other", True)
+
+
+def test_no_submit_leaves_the_board_empty(vgbench: Vgbench, city: Path, checkpoint: Path) -> None:
+    ran = vgbench("evaluate", checkpoint, "-d", city, "--no-submit", "--json")
+    assert ran.code == 0, ran.err
+    assert ran.document["submission"] is None
+    assert ran.document["results"][0]["queries"] == 7
+    assert vgbench("leaderboard", "--json").document == []
+
+
+def test_images_without_positions_are_explained(
+    vgbench: Vgbench, photographs: Path, checkpoint: Path
+) -> None:
+    ran = vgbench("evaluate", checkpoint, "-d", photographs / "toy_unlabelled")
+    assert ran.code == 1
+    assert "db1.jpg" in ran.err
+    assert "@<UTM easting>@<UTM northing>@" in ran.err
+
+
+def test_an_image_that_does_not_decode_is_named(
+    vgbench: Vgbench, city: Path, checkpoint: Path
+) -> None:
+    victim = sorted((city / "database").iterdir())[3]
+    victim.write_bytes(victim.read_bytes()[:200])
+    ran = vgbench("evaluate", checkpoint, "-d", city)
+    assert ran.code == 1
+    assert victim.name in ran.err
+
+
+def test_images_changed_since_the_import_are_an_error(
+    vgbench: Vgbench, city: Path, checkpoint: Path, tmp_path: Path
+) -> None:
+    assert vgbench("datasets", "import", "mine", city, "--data-root", tmp_path / "d").code == 0
+    victim = sorted((tmp_path / "d" / "mine" / "test" / "queries").iterdir())[0]
+    victim.chmod(0o644)
+    victim.write_bytes(sorted((city / "database").iterdir())[0].read_bytes() + b"\0")
+    ran = vgbench("evaluate", checkpoint, "-d", "mine", "--data-root", tmp_path / "d")
+    assert ran.code == 1
+    assert victim.name in ran.err
+    assert "verify" in ran.err
+
+
+def test_a_renamed_parameter_is_refused_with_both_names(
+    vgbench: Vgbench, city: Path, checkpoint: Path, tmp_path: Path
+) -> None:
+    import torch
+
+    state = torch.load(checkpoint, weights_only=True)["state_dict"]
+    state["fc.weigth"] = state.pop("fc.weight")
+    torch.save(state, tmp_path / "renamed.pth")
+    ran = vgbench(
+        "evaluate", tmp_path / "renamed.pth", "-d", city, "--arch", "resnet18(layer2)+gem+fc512"
+    )
+    assert ran.code == 1
+    assert "fc.weigth" in ran.err
+    assert "fc.weight" in ran.err
+
+
+def test_a_dataset_that_is_not_there_is_explained(vgbench: Vgbench, checkpoint: Path) -> None:
+    ran = vgbench("evaluate", checkpoint, "-d", "tokyo-xs")
+    assert ran.code == 1
+    assert "vgbench datasets import tokyo-xs" in ran.err
+    ran = vgbench("evaluate", checkpoint, "-d", "tokio-xs")
+    assert ran.code == 1
+    assert "tokyo-xs" in ran.err

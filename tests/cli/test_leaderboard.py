@@ -1,0 +1,79 @@
+"""`vgbench leaderboard`: showing the board, and making it again."""
+
+from __future__ import annotations
+
+import csv
+import io
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+Vgbench = Callable[..., object]
+
+
+@pytest.fixture
+def entries(vgbench: Vgbench, city: Path, tmp_path: Path, good_descriptors: NDArray) -> None:
+    np.save(tmp_path / "good.npy", good_descriptors)
+    random = np.random.default_rng(0).normal(size=(31, 16)).astype(np.float32)
+    np.save(tmp_path / "worse.npy", random)
+    for name in ("good", "worse"):
+        ran = vgbench("submit", tmp_path / f"{name}.npy", "-d", city, "--image-size", "48x64")
+        assert ran.code == 0, ran.err
+
+
+def test_the_table_shows_ranks_intervals_dimension_size_and_status(
+    vgbench: Vgbench, entries: None
+) -> None:
+    out = vgbench("leaderboard").out
+    good = next(line for line in out.splitlines() if " good " in line)
+    assert good.split()[0] == "1"
+    assert "85.7 [48.7–97.4]" in good
+    assert "unverified" in good
+    assert "48x64" in good
+    assert out.index(" good ") < out.index(" worse ")
+
+
+def test_the_formats_hold_the_same_rows(vgbench: Vgbench, entries: None) -> None:
+    rows = vgbench("leaderboard", "--json").document
+    assert [row["slug"] for row in rows] == ["good", "worse"]
+    assert rows == vgbench("leaderboard", "show", "--format", "json").document
+    table = list(csv.DictReader(io.StringIO(vgbench("leaderboard", "--format", "csv").out)))
+    assert [row["slug"] for row in table] == ["good", "worse"]
+    assert "| good |" in vgbench("leaderboard", "--format", "markdown").out
+
+
+def test_the_table_is_made_again_from_the_submissions_alone(
+    vgbench: Vgbench, entries: None
+) -> None:
+    root = Path(os.environ["VGBENCH_ROOT"])
+    before = (root / "leaderboard" / "leaderboard.parquet").read_bytes()
+    (root / "leaderboard" / "leaderboard.parquet").unlink()
+    ran = vgbench("leaderboard", "build", "--json")
+    assert ran.code == 0
+    assert ran.document["rows"] == 2
+    assert (root / "leaderboard" / "leaderboard.parquet").read_bytes() == before
+
+
+def test_a_damaged_submission_is_left_out_and_told(vgbench: Vgbench, entries: None) -> None:
+    root = Path(os.environ["VGBENCH_ROOT"])
+    document = root / "submissions" / "good" / "submission.json"
+    document.write_text(document.read_text().replace('"1": 6', '"1": 7'))
+    ran = vgbench("leaderboard", "build", "--json")
+    assert ran.code == 1
+    assert "good" in ran.document["left_out"]
+
+
+def test_an_empty_board_says_how_to_begin(vgbench: Vgbench) -> None:
+    assert "vgbench evaluate reference" in vgbench("leaderboard").out
+
+
+def test_the_board_is_a_data_frame_in_python(entries: None) -> None:
+    import vgbench
+
+    frame = vgbench.load_leaderboard()
+    assert frame["slug"].tolist() == ["good", "worse"]
+    assert frame["recall_1"].iloc[0] == pytest.approx(600 / 7)

@@ -1,0 +1,208 @@
+"""`vgbench submit`: what is taken, what is refused, and that refusing writes nothing."""
+
+from __future__ import annotations
+
+import os
+import pickle
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+Vgbench = Callable[..., object]
+
+
+def board() -> list[str]:
+    """What there is on the board's disk, but for its lock."""
+    root = Path(os.environ["VGBENCH_ROOT"])
+    return sorted(
+        str(path.relative_to(root)) for path in root.rglob("*") if path.suffix != ".lock"
+    )
+
+
+@pytest.fixture
+def good(tmp_path: Path, good_descriptors: NDArray[np.float32]) -> Path:
+    np.save(tmp_path / "good.npy", good_descriptors)
+    return tmp_path / "good.npy"
+
+
+@pytest.fixture
+def imported(vgbench: Vgbench, city: Path) -> None:
+    ran = vgbench("datasets", "import", "my-city", city)
+    assert ran.code == 0, ran.err
+
+
+def test_a_file_is_recognised_by_its_number_of_rows(
+    vgbench: Vgbench, imported: None, good: Path
+) -> None:
+    ran = vgbench("submit", good, "--json")
+    assert ran.code == 0, ran.err
+    document = ran.document
+    assert document["submission"] == "good"
+    assert document["status"] == "unverified"  # nobody has pinned this dataset
+    assert document["results"][0]["dataset"] == "my-city"
+    assert document["results"][0]["hits"] == {"1": 6, "5": 6, "10": 6, "20": 6}
+    assert Path(document["results"][0]["predictions"]).is_file()
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.float64])
+def test_two_files_as_the_fields_tools_save_them(
+    vgbench: Vgbench, city: Path, tmp_path: Path, good_descriptors: NDArray[np.float32], dtype: type
+) -> None:
+    folder = tmp_path / "2026-01-31_12-00-00"
+    folder.mkdir()
+    np.save(folder / "database_descriptors.npy", good_descriptors[:24].astype(dtype))
+    np.save(folder / "queries_descriptors.npy", good_descriptors[24:].astype(dtype))
+    ran = vgbench("submit", folder, "-d", city, "--name", "Two Files", "--json")
+    assert ran.code == 0, ran.err
+    assert ran.document["submission"] == "two-files"
+    assert ran.document["results"][0]["hits"]["1"] == 6
+    ran = vgbench(
+        "submit", "--database", folder / "database_descriptors.npy",
+        "--queries", folder / "queries_descriptors.npy", "-d", city, "--json",
+    )  # fmt: skip
+    assert ran.code == 0, ran.err
+
+
+def test_the_same_name_again_is_a_revision(vgbench: Vgbench, city: Path, good: Path) -> None:
+    slugs = [vgbench("submit", good, "-d", city, "--json").document["submission"] for _ in range(3)]
+    assert slugs == ["good", "good-r2", "good-r3"]
+    rows = vgbench("leaderboard", "--json").document
+    assert {row["slug"] for row in rows} == set(slugs)
+
+
+def test_two_submissions_at_once_both_appear(vgbench: Vgbench, city: Path, good: Path) -> None:
+    vgbench("datasets", "info", city)  # scanned once, so that both come to the board together
+    both = [
+        subprocess.Popen(
+            [sys.executable, "-m", "vgbench", "submit", str(good), "-d", str(city)],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+        )
+        for _ in range(2)
+    ]
+    assert [process.wait(120) for process in both] == [0, 0]
+    rows = vgbench("leaderboard", "--json").document
+    assert {row["slug"] for row in rows} == {"good", "good-r2"}
+
+
+def _refused(make: Callable[[NDArray[np.float32]], object]) -> Callable[[NDArray, Path], Path]:
+    def write(rows: NDArray[np.float32], path: Path) -> Path:
+        np.save(path, make(rows), allow_pickle=True)
+        return path
+
+    return write
+
+
+def _with_row(value: float) -> Callable[[NDArray[np.float32]], NDArray[np.float32]]:
+    def change(rows: NDArray[np.float32]) -> NDArray[np.float32]:
+        rows[5] = value
+        return rows
+
+    return change
+
+
+def _truncated(rows: NDArray[np.float32], path: Path) -> Path:
+    np.save(path, rows)
+    path.write_bytes(path.read_bytes()[:-9])
+    return path
+
+
+def _pickled(rows: NDArray[np.float32], path: Path) -> Path:
+    path.write_bytes(pickle.dumps(rows))
+    return path
+
+
+BAD = {
+    "too few rows": (_refused(lambda rows: rows[:-1]), "30 rows"),
+    "one dimension": (_refused(lambda rows: rows[:, 0]), r"shape \(31,\)"),
+    "three dimensions": (_refused(lambda rows: rows[:, :, None]), r"shape \(31, 2, 1\)"),
+    "integers": (_refused(lambda rows: rows.astype(np.int32)), "int32"),
+    "objects": (_refused(lambda rows: rows.astype(object)), "pickle"),
+    "a pickle": (_pickled, "pickle"),
+    "not a number": (_refused(_with_row(np.nan)), "0548050.00"),
+    "infinite": (_refused(_with_row(np.inf)), "0548050.00"),
+    "a row of zeros": (_refused(_with_row(0)), "0548050.00"),
+    "all rows equal": (_refused(lambda rows: np.ones_like(rows)), "equal"),
+    "cut short": (_truncated, "truncated"),
+}
+
+
+@pytest.mark.parametrize("kind", BAD)
+def test_bad_descriptors_are_refused_and_nothing_is_written(
+    vgbench: Vgbench, imported: None, tmp_path: Path, good_descriptors: NDArray, kind: str
+) -> None:
+    import re
+
+    write, message = BAD[kind]
+    ran = vgbench("submit", write(good_descriptors.copy(), tmp_path / "bad.npy"))
+    assert ran.code == 1, ran
+    assert re.search(message, ran.err), ran.err
+    assert board() == []
+
+
+def test_two_datasets_that_fit_are_named(vgbench: Vgbench, city: Path, good: Path) -> None:
+    for name in ("one", "two"):
+        assert vgbench("datasets", "import", name, city).code == 0
+    ran = vgbench("submit", good)
+    assert ran.code == 1
+    assert "one/test" in ran.err
+    assert "two/test" in ran.err
+    assert "-d" in ran.err
+    assert vgbench("submit", good, "-d", "two").code == 0
+
+
+def test_rows_of_a_dataset_that_is_not_installed_are_recognised(
+    vgbench: Vgbench, tmp_path: Path
+) -> None:
+    np.save(tmp_path / "tokyo.npy", np.zeros((13_086, 2), np.float32))
+    ran = vgbench("submit", tmp_path / "tokyo.npy")
+    assert ran.code == 1
+    assert "tokyo-xs/test, which is not installed" in ran.err
+
+
+def test_dimensions_that_differ_are_refused(vgbench: Vgbench, city: Path, tmp_path: Path) -> None:
+    np.save(tmp_path / "database.npy", np.ones((24, 3), np.float32))
+    np.save(tmp_path / "queries.npy", np.ones((7, 2), np.float32))
+    ran = vgbench("submit", tmp_path / "database.npy", tmp_path / "queries.npy", "-d", city)
+    assert ran.code == 1
+    assert "3" in ran.err
+    assert "2" in ran.err
+
+
+def test_a_board_that_cannot_be_written_is_said_and_left_alone(
+    vgbench: Vgbench, city: Path, good: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "file").write_text("in the way")
+    ran = vgbench("submit", good, "-d", city, "--root", tmp_path / "file")
+    assert ran.code == 1
+    assert "file" in ran.err
+    assert (tmp_path / "file").read_text() == "in the way"
+
+
+def test_a_disk_that_is_full_is_said_and_nothing_stays(city: Path, good: Path) -> None:
+    """A file-size limit below the table's size: the write really fails midway."""
+    import resource
+    import signal
+
+    from vgbench.datasets import load_dataset
+
+    load_dataset(city)  # its manifest is bigger than the limit and is not what is tested
+
+    def limit() -> None:
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (1500, 1500))
+
+    done = subprocess.run(
+        [sys.executable, "-B", "-m", "vgbench", "submit", str(good), "-d", str(city)],
+        preexec_fn=limit,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 1, done.stderr
+    assert "Traceback" not in done.stderr
+    assert [name for name in board() if "good" in name or name.endswith(".parquet")] == []

@@ -1,0 +1,223 @@
+"""From descriptors or a model to recalls with their uncertainty."""
+
+from __future__ import annotations
+
+import itertools
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from vgbench.datasets import Dataset, load_dataset
+from vgbench.errors import DescriptorError, UsageError
+from vgbench.evaluation import Result, evaluate, score
+
+
+def reference_hits(
+    descriptors: NDArray[np.floating], dataset: Dataset, ns: tuple[int, ...] = (1, 5, 10, 20)
+) -> dict[int, int]:
+    """Hits by full float64 distances and stable sorting: slow, and beyond doubt."""
+    split = len(dataset.database_paths)
+    wide = descriptors.astype(np.float64)
+    database, queries = wide[:split], wide[split:]
+    counts = dict.fromkeys(ns, 0)
+    for query, where in zip(queries, dataset.query_positions, strict=True):
+        distances = ((database - query) ** 2).sum(axis=1)
+        order = np.argsort(distances, kind="stable")
+        apart = dataset.database_positions[order] - where
+        near = (apart**2).sum(axis=1) <= 25.0**2
+        for n in ns:
+            counts[n] += bool(near[:n].any())
+    return counts
+
+
+@pytest.mark.parametrize("offset", [0.0, 1_000.0])
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
+@pytest.mark.parametrize("kind", ["plain", "duplicates", "few values"])
+def test_hits_equal_a_slow_float64_reference(
+    city: Path, kind: str, dtype: type[np.floating], offset: float
+) -> None:
+    dataset = load_dataset(city)
+    random = np.random.default_rng(1)
+    descriptors = random.normal(size=(len(dataset), 8)) + offset
+    if kind == "duplicates":
+        descriptors[1:24:2] = descriptors[0:24:2]
+    if kind == "few values":  # ties everywhere
+        descriptors = np.round(descriptors - offset).clip(-1, 1) + offset
+        descriptors[descriptors.any(axis=1) == 0, 0] = 1
+    descriptors = descriptors.astype(dtype)
+    assert score(descriptors, dataset).hits == reference_hits(descriptors, dataset)
+
+
+def test_a_query_without_a_positive_counts_and_is_reported(
+    city: Path, good_descriptors: NDArray[np.float32]
+) -> None:
+    result = score(good_descriptors, city)
+    assert result.queries == 7
+    assert result.queries_without_positives == 1
+    assert result.hits == {1: 6, 5: 6, 10: 6, 20: 6}
+    assert result.recalls[1] == pytest.approx(100 * 6 / 7)
+    low, high = result.intervals[1]
+    assert 0 < low < result.recalls[1] < high < 100
+
+
+def test_a_positive_at_exactly_25_metres_counts_and_beyond_does_not(tmp_path: Path) -> None:
+    from PIL import Image
+
+    for name in (
+        "database/@0500025.00@4180000.00@.png",
+        "database/@0600025.01@4180000.00@.png",
+        "queries/@0500000.00@4180000.00@.png",
+        "queries/@0600000.00@4180000.00@.png",
+    ):
+        path = tmp_path / name
+        path.parent.mkdir(exist_ok=True)
+        Image.new("RGB", (8, 8)).save(path)
+    result = score(np.eye(2, dtype=np.float32)[[0, 1, 0, 1]], tmp_path)
+    assert result.first_hits.tolist() == [0, -1]
+    assert result.queries_without_positives == 1
+
+
+def test_one_array_and_a_pair_give_the_same(
+    city: Path, good_descriptors: NDArray[np.float32]
+) -> None:
+    whole = score(good_descriptors, city)
+    pair = score((good_descriptors[:24], good_descriptors[24:]), city)
+    assert whole.descriptors_digest == pair.descriptors_digest
+    np.testing.assert_array_equal(whole.predictions.rows, pair.predictions.rows)
+
+
+def test_the_printed_document_holds_what_was_promised(
+    city: Path, good_descriptors: NDArray[np.float32]
+) -> None:
+    document = json.loads(json.dumps(score(good_descriptors, city).to_json()))
+    assert document["dataset"] == "my-city"
+    assert document["hits"]["1"] == 6
+    assert document["recall"]["20"] == pytest.approx(85.7143)
+    assert document["interval"]["1"][0] < 85.7 < document["interval"]["1"][1]
+    promised = {
+        "dataset", "split", "fingerprint", "database", "queries", "queries_without_positives",
+        "distance", "dimension", "hits", "recall", "interval", "predictions", "seconds",
+    }  # fmt: skip
+    assert promised <= document.keys()
+
+
+def test_l2_on_descriptors_of_other_lengths_says_what_cosine_would_give(
+    city: Path, good_descriptors: NDArray[np.float32]
+) -> None:
+    assert score(good_descriptors, city).warnings == ()
+    stretched = good_descriptors * np.linspace(1, 50, 31, dtype=np.float32)[:, None]
+    result = score(stretched, city)
+    cosine = score(stretched, city, distance="cosine")
+    assert cosine.warnings == ()
+    assert f"{cosine.recalls[1]:.1f}" in result.warnings[0]
+    assert cosine.recalls[1] > result.recalls[1]
+
+
+def test_recalls_do_not_change_when_images_are_renamed_into_another_order(
+    city: Path, good_descriptors: NDArray[np.float32]
+) -> None:
+    """The order of rows follows the names; permuting both changes nothing but the order."""
+    expected = score(good_descriptors, city).hits
+    order = np.random.default_rng(3).permutation(24)
+    paths = sorted((city / "database").iterdir())
+    rows = np.empty_like(good_descriptors[:24])
+    for new, old in enumerate(order):
+        (folder := city / "database" / f"{new:02}").mkdir()
+        paths[old].rename(folder / paths[old].name)
+        rows[new] = good_descriptors[old]
+    assert score((rows, good_descriptors[24:]), city).hits == expected
+
+
+@pytest.mark.parametrize(
+    ("shape", "message"),
+    [
+        ((30, 4), "31 images"),
+        ((31,), "1 dimension"),
+        ((31, 2, 2), "3 dimension"),
+    ],
+)
+def test_an_array_of_the_wrong_shape_is_refused(
+    city: Path, shape: tuple[int, ...], message: str
+) -> None:
+    with pytest.raises(DescriptorError, match=message):
+        score(np.ones(shape, np.float32), city)
+
+
+def test_rows_that_are_not_finite_are_named_by_image(
+    city: Path, good_descriptors: NDArray[np.float32]
+) -> None:
+    good_descriptors[3] = np.nan
+    good_descriptors[25] = np.inf
+    with pytest.raises(DescriptorError, match=r"(?s)0548030\.00.*0548040\.00"):
+        score(good_descriptors, city)
+
+
+def test_too_few_predictions_and_unknown_distances_are_refused(
+    city: Path, good_descriptors: NDArray[np.float32]
+) -> None:
+    with pytest.raises(UsageError, match="20"):
+        score(good_descriptors, city, top=5)
+    with pytest.raises(UsageError, match="l2"):
+        score(good_descriptors, city, distance="l1")
+
+
+def test_hits_by_condition_add_up_to_the_whole() -> None:
+    dataset = load_dataset("demo-city/val")
+    descriptors = np.random.default_rng(0).normal(size=(len(dataset), 16)).astype(np.float32)
+    result = score(descriptors, dataset)
+    parts = result.conditions
+    assert parts is not None
+    assert set(parts) == {"day", "dusk", "night"}
+    assert sum(part["queries"] for part in parts.values()) == result.queries
+    for n, count in result.hits.items():
+        assert sum(part["hits"][n] for part in parts.values()) == count
+
+
+def test_a_frame_has_a_row_per_query(city: Path, good_descriptors: NDArray[np.float32]) -> None:
+    frame = score(good_descriptors, city).to_frame()
+    assert len(frame) == 7
+    assert frame["first_hit"].tolist() == [0] * 6 + [-1]
+    assert (frame["metres"][:6] <= 25).all()
+    assert frame["metres"].iloc[6] > 1_000
+
+
+class TestEvaluatingAModel:
+    """With a real network on real files."""
+
+    @pytest.fixture
+    def results(self, city: Path) -> tuple[Result, Result]:
+        from vgbench.descriptors import extract
+        from vgbench.models import untrained_model
+
+        model = untrained_model("resnet18(layer2)+gem+fc512", seed=0)
+        return evaluate(model, city), score(extract(model, load_dataset(city)).descriptors, city)
+
+    def test_saved_descriptors_give_the_same_predictions(
+        self, results: tuple[Result, Result]
+    ) -> None:
+        evaluated, scored = results
+        np.testing.assert_array_equal(evaluated.predictions.rows, scored.predictions.rows)
+        assert evaluated.hits == scored.hits
+
+    def test_the_result_knows_how_it_was_made(self, results: tuple[Result, Result]) -> None:
+        result = results[0]
+        assert result.model.architecture == "resnet18(layer2)+gem+fc512"
+        assert result.model.parameters == 749_121
+        assert result.image_size == "48x64"
+        assert result.seconds["extraction"] > 0
+        assert result.dimension == 512
+
+    def test_any_function_from_images_to_descriptors_is_a_model(self, city: Path) -> None:
+        result = evaluate(lambda images: images.mean(dim=(2, 3)), city)
+        assert result.dimension == 3
+        assert result.model.architecture is None
+
+
+def test_intervals_shrink_with_more_queries() -> None:
+    from vgbench.evaluation import percent_interval
+
+    widths = [high - low for low, high in (percent_interval(n // 2, n) for n in (10, 100, 1000))]
+    assert all(wide > narrow for wide, narrow in itertools.pairwise(widths))
