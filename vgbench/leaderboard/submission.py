@@ -123,7 +123,7 @@ def write_submission(
         parent = submissions_folder(root)
         with board_errors(root):
             parent.mkdir(parents=True, exist_ok=True)
-            taken = os.listdir(parent)  # noqa: PTH208 - names, not paths
+            taken = os.listdir(parent)
         slug, revision = next_revision(slugify(card.name), taken)
         text = write_document(
             slug,
