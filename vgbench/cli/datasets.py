@@ -113,8 +113,8 @@ def import_(
 ) -> None:
     """Take in a dataset that you have, and hold it against what the registry says of it.
 
-    The layout may be <split>/database and <split>/queries, or database and queries alone, with
-    whatever wrapper folders the archive has.
+    The layout may be <split>/database and <split>/queries, or database and
+    queries alone, with whatever wrapper folders the archive has.
 
     [bold]Example[/bold]
 
@@ -145,7 +145,8 @@ def verify(
 ) -> None:
     """Hold a dataset's images against its manifest, and that against the registry.
 
-    Exits with 1 when anything is missing, extra, changed, undecodable or contradicts the registry.
+    Exits with 1 when anything is missing, extra, changed, undecodable, or
+    contradicts the registry.
     """
     from vgbench.cli.printing import print_json
     from vgbench.datasets import verify_dataset

@@ -31,7 +31,11 @@ def evaluate(
     precision: options.Precision = "float32",
     submit: Annotated[
         bool,
-        typer.Option("--submit/--no-submit", help="Enter the result on your board, or only print."),
+        typer.Option(
+            "--submit/--no-submit",
+            rich_help_panel=options.CARD,
+            help="Enter the result on your board, or only print it.",
+        ),
     ] = True,
     name: options.Name = None,
     method: options.Method = None,
@@ -47,8 +51,8 @@ def evaluate(
 ) -> None:
     """Evaluate a model: recall@1/5/10/20 with intervals, and an entry on the leaderboard.
 
-    Without -d, every registered test set that is installed is taken; demo-city, which comes with
-    vgbench, always is.
+    Without -d, every registered test set that is installed is taken;
+    demo-city, which comes with vgbench, always is.
 
     [bold]Examples[/bold]
 
@@ -56,7 +60,7 @@ def evaluate(
 
       vgbench evaluate best_model.pth -d tokyo-xs --resize 480 640
 
-      vgbench evaluate model.pt -d path/to/folder --arch 'resnet18(layer2)+gem+fc512'
+      vgbench evaluate model.pt -d my/folder --arch 'resnet18(layer2)+gem'
     """
     from vgbench.cli.printing import print_json, print_result
     from vgbench.datasets import load_dataset
@@ -129,7 +133,7 @@ def extract(
     model: Model,
     dataset: Annotated[
         str,
-        typer.Option("-d", "--dataset", metavar="DATASET[/SPLIT]", help="What to describe."),
+        typer.Option("-d", "--dataset", metavar="NAME", help="What to describe."),
     ],
     output: Annotated[
         Path, typer.Option("-o", "--output", help="The .npy file to write, rows in dataset order.")
@@ -144,8 +148,8 @@ def extract(
 ) -> None:
     """Make descriptors of a dataset and keep them: one float32 array, database rows first.
 
-    The rows are in the order that `vgbench datasets info NAME --paths` prints, and the file submits
-    as it is: vgbench submit descriptors.npy
+    The rows are in the order that `vgbench datasets info NAME --paths`
+    prints, and the file submits as it is: vgbench submit descriptors.npy
     """
     from vgbench.cli.printing import print_json
     from vgbench.datasets import load_dataset

@@ -37,7 +37,8 @@ def leaderboard(
 ) -> None:
     """Show the leaderboard: rank, recalls with 95 % intervals, dimension, image size, status.
 
-    Only rows on the same images, with the same threshold and protocol, are ranked together.
+    Only rows on the same images, with the same threshold and protocol, are
+    ranked together.
     """
     if context.invoked_subcommand is None:
         show(dataset, sort, form, root, as_json)

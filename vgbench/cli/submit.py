@@ -25,7 +25,7 @@ def submit(
         typer.Option(
             "-d",
             "--dataset",
-            metavar="DATASET[/SPLIT]",
+            metavar="NAME",
             help="What they describe. [default: recognised by the number of rows]",
         ),
     ] = None,
@@ -49,7 +49,12 @@ def submit(
     image_size: options.ImageSize = None,
     resize: Annotated[
         Optional[str],  # noqa: UP045
-        typer.Option("--resize-rule", help="How images were resized, in words."),
+        typer.Option(
+            "--resize-rule",
+            metavar="TEXT",
+            rich_help_panel=options.CARD,
+            help="How images were resized, in words.",
+        ),
     ] = None,
     notes: options.Notes = None,
     root: options.Root = None,
@@ -58,17 +63,17 @@ def submit(
 ) -> None:
     """Validate and score descriptors, made in any language, and enter them on the leaderboard.
 
-    Rows are in the order of `vgbench datasets info NAME --paths`: database images by path, then
-    queries by path, which is what the field's own tools hold in memory. Nothing is written when
-    anything is wrong.
+    Rows are in the order of `vgbench datasets info NAME --paths`: database
+    images by path, then queries by path, which is what the field's own tools
+    hold in memory. Nothing is written when anything is wrong.
 
     [bold]Examples[/bold]
 
       vgbench submit descriptors.npy
 
-      vgbench submit logs/default/2026-01-31_12-00-00/ -d sf-xs --name cosplace-r18
+      vgbench submit logs/default/2026-01-31_12-00-00/ --name cosplace-r18
 
-      vgbench submit --database db.npy --queries q.npy -d tokyo-xs --distance cosine
+      vgbench submit --database db.npy --queries q.npy --distance cosine
     """
     from vgbench.cli.evaluate import print_entered
     from vgbench.cli.printing import print_json, print_result
