@@ -77,3 +77,19 @@ def test_the_board_is_a_data_frame_in_python(entries: None) -> None:
     frame = vgbench.load_leaderboard()
     assert frame["slug"].tolist() == ["good", "worse"]
     assert frame["recall_1"].iloc[0] == pytest.approx(600 / 7)
+
+
+def test_options_count_before_a_subcommand_too(
+    vgbench: Vgbench, entries: None, tmp_path: Path
+) -> None:
+    ran = vgbench("leaderboard", "--root", tmp_path / "elsewhere", "--json", "build")
+    assert ran.code == 0, ran.err
+    assert ran.document["leaderboard"].startswith(str(tmp_path / "elsewhere"))
+    assert ran.document["rows"] == 0
+    assert len(vgbench("leaderboard", "--format", "json", "show").document) == 2
+    assert vgbench("leaderboard", "-d", "nowhere", "show").code == 2
+    after = vgbench(
+        "leaderboard", "--root", tmp_path / "elsewhere", "show", "--root",
+        os.environ["VGBENCH_ROOT"], "--json",
+    )  # fmt: skip
+    assert len(after.document) == 2

@@ -42,6 +42,10 @@ def leaderboard(
     """
     if context.invoked_subcommand is None:
         show(dataset, sort, form, root, as_json)
+        return
+    # `leaderboard --root HERE build` means that root as much as `leaderboard build --root HERE`.
+    given = {"dataset": dataset, "sort": sort, "form": form, "root": root, "as_json": as_json}
+    context.default_map = {name: given for name in ("show", "build")}
 
 
 @app.command()
