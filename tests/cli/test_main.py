@@ -69,6 +69,42 @@ def test_with_json_an_error_is_a_document_too(vgbench: Vgbench) -> None:
 @pytest.mark.parametrize(
     "arguments",
     [
+        ["submit", "n" * 300 + ".npy"],
+        ["datasets", "import", "x", "n" * 300],
+        ["evaluate", "n" * 300],
+        ["datasets", "info", "n" * 300],
+        ["leaderboard", "--root", "n" * 300],
+    ],
+)
+def test_a_name_too_long_for_a_file_is_an_error_like_others(
+    vgbench: Vgbench, arguments: list[str]
+) -> None:
+    ran = vgbench(*arguments, "--json")
+    assert ran.code == 1
+    assert "n" * 300 in ran.document["error"]["message"]
+
+
+def test_an_error_cannot_steer_the_terminal(vgbench: Vgbench) -> None:
+    ran = vgbench("submit", "a\x1b]0;title\x07\u202eb.npy")
+    assert ran.code == 1
+    assert "a]0;titleb.npy" in ran.err
+
+
+@pytest.mark.parametrize("encoding", ["latin-1", "ascii", "utf-8:strict"])
+def test_output_does_not_depend_on_the_terminals_encoding(encoding: str) -> None:
+    for arguments in (["datasets", "info", "sf-xs"], ["submit", b"\xff.npy", "--json"]):
+        done = subprocess.run(
+            [sys.executable, "-m", "vgbench", *arguments],
+            capture_output=True,
+            env={**os.environ, "PYTHONIOENCODING": encoding},
+        )
+        assert b"Traceback" not in done.stderr, done.stderr
+        assert done.stdout
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
         ["evaluate"],
         ["submit", "x.npy", "--no-such-option"],
         ["no-such-command"],

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 import os
+import re
 import sys
 from typing import Annotated
 
@@ -13,6 +14,9 @@ import typer
 from vgbench._version import __version__
 from vgbench.cli import datasets, evaluate, leaderboard, submit
 from vgbench.errors import UsageError, VgbenchError
+
+# Names in strangers' files end up in messages: they must not steer the reader's terminal.
+_STEERING = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 
 app = typer.Typer(
     name="vgbench",
@@ -52,6 +56,9 @@ def run(arguments: list[str] | None = None) -> None:
     """Run the command line; errors of ours become a message and an exit code, never a traceback."""
     arguments = sys.argv[1:] if arguments is None else arguments
     as_json = "--json" in arguments or _names_json(arguments)
+    if hasattr(sys.stdout, "reconfigure"):
+        # What a terminal's encoding lacks is written as \u2013, which JSON reads back.
+        sys.stdout.reconfigure(errors="backslashreplace")
     try:
         code = app(args=arguments, prog_name="vgbench", standalone_mode=False)
         sys.stdout.flush()
@@ -62,6 +69,11 @@ def run(arguments: list[str] | None = None) -> None:
     except BrokenPipeError:  # the reader of our pipe has gone, as `head` does
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(141)
+    except OSError as error:  # a name too long for any file, a folder that may not be looked into
+        reason = error.strerror or str(error)
+        where = "" if error.filename is None else f" {os.fspath(error.filename)}"
+        _fail("OSError", f"Cannot use{where}: {reason}.", as_json)
+        sys.exit(1)
     except MemoryError:
         _fail("MemoryError", "There is not enough memory for this.", as_json)
         sys.exit(1)
@@ -85,6 +97,7 @@ def _names_json(arguments: list[str]) -> bool:
 
 
 def _fail(kind: str, message: str, as_json: bool) -> None:
+    message = _STEERING.sub("", message)
     if as_json:
         print(json.dumps({"error": {"type": kind, "message": message}}, ensure_ascii=False))
     print(f"Error: {message}", file=sys.stderr)
