@@ -369,6 +369,38 @@ def test_damaged_bytes_inside_a_file_never_escape_as_another_error(
 
 
 @pytest.mark.parametrize(
+    "header",
+    [
+        b'{"a":' + b"[" * 100_000 + b"]" * 100_000 + b"}",
+        b'{"a":{"dtype":"F32","shape":[1],"data_offsets":[]}}',
+    ],
+    ids=["nested without end", "no offsets"],
+)
+def test_a_safetensors_header_that_makes_no_sense_is_called_damaged(
+    tmp_path: Path, header: bytes
+) -> None:
+    path = tmp_path / "odd.safetensors"
+    path.write_bytes(len(header).to_bytes(8, "little") + header)
+    with pytest.raises(ModelError, match="damaged"):
+        load_model(path)
+
+
+def test_a_number_cut_short_and_an_unknown_zip_version_are_called_damaged(
+    tmp_path: Path, study: State
+) -> None:
+    path = tmp_path / "cut.pt"
+    path.write_bytes(b"\x80\x02X\x01")
+    with pytest.raises(ModelError, match="damaged"):
+        load_model(path)
+    torch.save(study, path)
+    content = bytearray(path.read_bytes())
+    content[content.rindex(b"PK\x01\x02") + 6] = 99  # the version of zip needed to read a member
+    path.write_bytes(content)
+    with pytest.raises(ModelError, match="damaged"):
+        load_model(path)
+
+
+@pytest.mark.parametrize(
     ("content", "words"),
     [
         (b"", "is empty"),

@@ -45,7 +45,7 @@ def leaderboard(
         return
     # `leaderboard --root HERE build` means that root as much as `leaderboard build --root HERE`.
     given = {"dataset": dataset, "sort": sort, "form": form, "root": root, "as_json": as_json}
-    context.default_map = {name: given for name in ("show", "build")}
+    context.default_map = dict.fromkeys(("show", "build"), given)
 
 
 @app.command()

@@ -12,6 +12,7 @@ import hashlib
 import json
 import pickle
 import re
+import struct
 import zipfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -130,7 +131,9 @@ def _load_safetensors(path: Path, size: int) -> tuple[dict[str, Tensor], dict[st
         length = int.from_bytes(file.read(8), "little")
         header = file.read(min(length, 1 << 27))
     if len(header) == length:
-        with contextlib.suppress(ValueError, AttributeError, KeyError, TypeError):
+        with contextlib.suppress(
+            ValueError, AttributeError, LookupError, TypeError, RecursionError
+        ):
             entries = json.loads(header)
             ends = [value["data_offsets"][1] for key, value in entries.items() if key[:2] != "__"]
             expected = 8 + length + max(ends, default=0)
@@ -152,7 +155,7 @@ def _check_archive(path: Path, size: int) -> None:
     try:
         with zipfile.ZipFile(path) as archive:
             members = archive.infolist()
-    except (zipfile.BadZipFile, OSError, ValueError) as error:
+    except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError) as error:
         raise ModelError(
             f"{path} is truncated or damaged: it begins like a PyTorch file but its end is "
             "missing. Download or copy it again."
@@ -192,7 +195,8 @@ def _load_pickle(path: Path) -> Any:
         ) from error
     except (RuntimeError, EOFError, OSError, ValueError, LookupError, TypeError) as error:
         raise ModelError(_damaged(path, error)) from error
-    except (AttributeError, AssertionError, OverflowError) as error:  # from a mangled pickle
+    # From a mangled pickle, too:
+    except (AttributeError, AssertionError, OverflowError, struct.error) as error:
         raise ModelError(_damaged(path, error)) from error
 
 
