@@ -221,3 +221,35 @@ def test_intervals_shrink_with_more_queries() -> None:
 
     widths = [high - low for low, high in (percent_interval(n // 2, n) for n in (10, 100, 1000))]
     assert all(wide > narrow for wide, narrow in itertools.pairwise(widths))
+
+
+@pytest.mark.parametrize("option", [{"distance": "cos"}, {"top": 5}, {"threshold": -1.0}])
+def test_wrong_options_are_refused_before_any_image_is_described(
+    city: Path, option: dict[str, object]
+) -> None:
+    def model(images: object) -> object:
+        raise AssertionError("described an image")
+
+    with pytest.raises(UsageError):
+        evaluate(model, city, **option)
+
+
+def test_what_holds_numbers_is_scored_and_the_rest_is_refused(
+    city: Path, good_descriptors: NDArray[np.float32]
+) -> None:
+    expected = score(good_descriptors, city).hits
+    torch = pytest.importorskip("torch")
+    assert score(torch.from_numpy(good_descriptors), city).hits == expected
+    assert score(good_descriptors.astype(np.float64).tolist(), city).hits == expected
+    for bad in (
+        good_descriptors.astype(np.int64),
+        good_descriptors.astype(object),
+        good_descriptors.astype(np.complex64),
+        good_descriptors[:, :0],
+        [good_descriptors],
+        [[1.0, 2.0], [3.0]],
+        None,
+        "descriptors.npy",
+    ):
+        with pytest.raises(DescriptorError):
+            score(bad, city)

@@ -14,7 +14,7 @@ from vgbench.descriptors.validation import Candidate, match_dataset
 from vgbench.errors import DescriptorError, UsageError
 from vgbench.evaluation import Result
 from vgbench.leaderboard.document import file_names
-from vgbench.leaderboard.submission import Card, Entry, find_same, write_submission
+from vgbench.leaderboard.submission import Card, Entry, check_card, find_same, write_submission
 from vgbench.places import board_root
 
 if TYPE_CHECKING:
@@ -79,9 +79,7 @@ def submit(
         When the entry contradicts itself, or the board cannot be written. Nothing is left behind.
     """
     results = (results,) if isinstance(results, Result) else tuple(results)
-    splits = [(result.dataset.id, result.dataset.split) for result in results]
-    if not results or len(set(splits)) != len(splits):
-        raise UsageError("A submission holds one result for each dataset and split.")
+    _check_splits([result.dataset for result in results])
     made_by = results[0].model
     card = Card(
         name=name,
@@ -99,6 +97,27 @@ def submit(
     entries = [entry_of(result, image_size, resize) for result in results]
     folder = write_submission(card, entries, root=board_root(root))
     return Entered(folder, weakest_status(results), results)
+
+
+def check_submission(splits: Sequence[Dataset], **card: Any) -> None:
+    """Refuse before hours of work what `submit` would refuse after them.
+
+    Parameters
+    ----------
+    splits
+        What results are to be made of.
+    card
+        What `submit` will be told of the method: `name`, `links`, …
+
+    Raises
+    ------
+    UsageError
+        When a split is there twice, or there is none.
+    SubmissionError
+        When a link or text cannot be entered.
+    """
+    _check_splits(splits)
+    check_card(Card(**card))
 
 
 def already_entered(
@@ -141,6 +160,18 @@ def weakest_status(results: Sequence[Result]) -> str:
     """What a submission of several results may claim as a whole."""
     order = ("unverified", "verified", "reproduced")
     return min((result.status for result in results), key=order.index)
+
+
+def _check_splits(splits: Sequence[Dataset]) -> None:
+    names = [f"{dataset.id}/{dataset.split}" for dataset in splits]
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise UsageError(
+            f"A submission holds one result for each dataset and split; {', '.join(twice)} is "
+            "given more than once."
+        )
+    if not names:
+        raise UsageError("A submission holds at least one result.")
 
 
 def _candidates(

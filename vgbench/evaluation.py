@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
@@ -210,10 +210,7 @@ def score(
     from vgbench.descriptors.validation import check_descriptors, unit_length
 
     dataset = _dataset(dataset)
-    if distance not in DISTANCES:
-        raise UsageError(f"Unknown distance {distance!r}: choose one of {', '.join(DISTANCES)}.")
-    if top < max(RECALL_VALUES):
-        raise UsageError(f"top = {top} is too few: recall@{max(RECALL_VALUES)} needs as many.")
+    _check_protocol(distance, top, threshold)
     database, queries = _halves(descriptors, dataset)
     started = time.perf_counter()
     with ThreadPoolExecutor(1) as pool:  # hashing releases the GIL: it overlaps the search
@@ -271,6 +268,7 @@ def evaluate(
     from vgbench.descriptors.extraction import extract
     from vgbench.models import LoadedModel, load_model
 
+    _check_protocol(distance, top, threshold)  # before the long work, not after it
     dataset = _dataset(dataset)
     if isinstance(model, (str, os.PathLike)):
         model = load_model(os.fspath(model), arch=arch)
@@ -305,38 +303,58 @@ def _dataset(dataset: Dataset | str | os.PathLike[str]) -> Dataset:
     return dataset if isinstance(dataset, Dataset) else load_dataset(dataset)
 
 
-def _halves(
-    descriptors: NDArray[Any] | tuple[NDArray[Any], NDArray[Any]] | Sequence[NDArray[Any]],
-    dataset: Dataset,
-) -> tuple[NDArray[Any], NDArray[Any]]:
+def _check_protocol(distance: str, top: int, threshold: float) -> None:
+    if distance not in DISTANCES:
+        raise UsageError(f"Unknown distance {distance!r}: choose one of {', '.join(DISTANCES)}.")
+    if top < max(RECALL_VALUES):
+        raise UsageError(f"top = {top} is too few: recall@{max(RECALL_VALUES)} needs as many.")
+    if not 0 < threshold < np.inf:
+        raise UsageError(f"The threshold must be a distance in metres; found {threshold}.")
+
+
+def _halves(descriptors: Any, dataset: Dataset) -> tuple[NDArray[Any], NDArray[Any]]:
     """Split one array of N + Q rows, or take a pair, and hold both against the dataset's counts."""
-    if isinstance(descriptors, (tuple, list)):
-        database, queries = descriptors
+    where = f"{dataset.id}/{dataset.split}"
+    if isinstance(descriptors, (tuple, list)) and [np.ndim(rows) for rows in descriptors] == [2, 2]:
+        database, queries = map(_rows, descriptors)
     else:
-        if np.ndim(descriptors) != 2:
+        whole = _rows(descriptors)
+        if whole.ndim != 2:
             raise DescriptorError(
                 f"Descriptors must be one array of shape (images, dimension); found "
-                f"{np.ndim(descriptors)} dimension(s)."
+                f"{whole.ndim} dimension(s)."
             )
-        expected = len(dataset)
-        if len(descriptors) != expected:
+        if len(whole) != len(dataset):
             raise DescriptorError(
-                f"{dataset.id}/{dataset.split} has {expected:,} images "
-                f"({len(dataset.database_paths):,} database + {len(dataset.query_paths):,} "
-                f"queries), but the array has {len(descriptors):,} rows."
+                f"{where} has {len(dataset):,} images ({len(dataset.database_paths):,} database + "
+                f"{len(dataset.query_paths):,} queries), but the array has {len(whole):,} rows."
             )
         cut = len(dataset.database_paths)
-        database, queries = descriptors[:cut], descriptors[cut:]
+        database, queries = whole[:cut], whole[cut:]
     for rows, paths, role in (
         (database, dataset.database_paths, "database"),
         (queries, dataset.query_paths, "queries"),
     ):
-        if np.ndim(rows) != 2 or len(rows) != len(paths):
+        if len(rows) != len(paths) or rows.shape[1] == 0:
             raise DescriptorError(
-                f"The {role} descriptors must be of shape ({len(paths):,}, dimension) for "
-                f"{dataset.id}/{dataset.split}; found shape {np.shape(rows)}."
+                f"The {role} descriptors must be of shape ({len(paths):,}, dimension) for {where}; "
+                f"found shape {rows.shape}."
             )
     return database, queries
+
+
+def _rows(given: Any) -> NDArray[Any]:
+    """What a caller has, a torch tensor on the CPU too, as an array of floats."""
+    try:
+        rows = np.asarray(given)
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise DescriptorError(f"Descriptors must be an array of floats: {error}") from error
+    if rows.dtype.kind != "f" or rows.dtype.itemsize > 8:
+        raise DescriptorError(
+            f"Descriptors are float16, float32 or float64; found {rows.dtype}. "
+            "If they are numbers of another kind: array.astype('float32')."
+        )
+    return rows
 
 
 def _what_cosine_gives(result: Result, database: NDArray[Any], queries: NDArray[Any]) -> str:

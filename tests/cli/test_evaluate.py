@@ -122,3 +122,33 @@ def test_a_dataset_that_is_not_there_is_explained(vgbench: Vgbench, checkpoint: 
     ran = vgbench("evaluate", checkpoint, "-d", "tokio-xs")
     assert ran.code == 1
     assert "tokyo-xs" in ran.err
+
+
+@pytest.mark.parametrize(
+    ("options", "found"),
+    [
+        (["-d", "{city}"], "given more than once"),
+        (["--link", "ftp://example.org"], "ftp://example.org"),
+        (["--notes", "x" * 3000], "3,000"),
+        (["--distance", "cos"], "cos"),
+    ],
+)
+def test_what_cannot_be_entered_is_refused_before_the_work(
+    vgbench: Vgbench, city: Path, checkpoint: Path, options: list[str], found: str
+) -> None:
+    for folder in ("database", "queries"):
+        for image in (city / folder).iterdir():  # a header and nothing else: found when decoded
+            image.write_bytes(image.read_bytes().partition(b"\xff\xda")[0] + b"\xff\xd9")
+    ran = vgbench("evaluate", checkpoint, "-d", city, *(o.format(city=city) for o in options))
+    assert ran.code in (1, 2)
+    assert found in ran.err
+    assert "decode" not in ran.err
+
+
+def test_descriptors_are_not_written_over_or_beside_a_folder(
+    vgbench: Vgbench, city: Path, checkpoint: Path
+) -> None:
+    for folder in (".", city):
+        ran = vgbench("extract", checkpoint, "-d", city, "-o", folder)
+        assert ran.code == 2
+        assert "is a folder" in ran.err

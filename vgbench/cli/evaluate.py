@@ -64,7 +64,7 @@ def evaluate(
     """
     from vgbench.cli.printing import print_json, print_result
     from vgbench.datasets import load_dataset
-    from vgbench.entering import Entered, already_entered, weakest_status
+    from vgbench.entering import Entered, already_entered, check_submission, weakest_status
     from vgbench.entering import submit as enter
     from vgbench.evaluation import evaluate as evaluate_model
     from vgbench.leaderboard.submission import check_writable
@@ -77,6 +77,18 @@ def evaluate(
     loaded = load_model(model, arch=arch)
     names = dataset or default_test_sets(data_root)
     splits = [load_dataset(one, data_root=data_root) for one in names]
+    card: dict[str, Any] = {
+        "name": name or Path(model).stem,
+        "method": method or loaded.metadata.get("method"),
+        "authors": authors,
+        "links": link or (),
+        "licence": licence or loaded.metadata.get("licence"),
+        "training_data": training_data or loaded.metadata.get("training_data"),
+        "backbone": backbone or loaded.architecture.split("+")[0],
+        "notes": notes,
+    }
+    if submit:
+        check_submission(splits, **card)
     results = [
         evaluate_model(
             loaded,
@@ -92,18 +104,7 @@ def evaluate(
     entered: Entered | None = None
     if submit:
         entered = None if name else already_entered(results, root)
-        entered = entered or enter(
-            results,
-            name or Path(model).stem,
-            root=root,
-            method=method or loaded.metadata.get("method"),
-            authors=authors,
-            links=link or (),
-            licence=licence or loaded.metadata.get("licence"),
-            training_data=training_data or loaded.metadata.get("training_data"),
-            backbone=backbone or loaded.architecture.split("+")[0],
-            notes=notes,
-        )
+        entered = entered or enter(results, root=root, **card)
     if as_json:
         document: dict[str, Any] = (
             entered.to_json()
@@ -154,8 +155,11 @@ def extract(
     from vgbench.cli.printing import print_json
     from vgbench.datasets import load_dataset
     from vgbench.descriptors import extract as extract_descriptors
+    from vgbench.errors import UsageError
     from vgbench.models import load_model
 
+    if output.is_dir():
+        raise UsageError(f"{output} is a folder: name the .npy file to write, -o {output}/NAME.npy")
     if output.suffix != ".npy":
         output = output.with_name(output.name + ".npy")
     loaded = load_model(model, arch=arch)

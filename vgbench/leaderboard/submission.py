@@ -49,6 +49,7 @@ __all__ = [
     "Card",
     "Entry",
     "Submission",
+    "check_card",
     "check_writable",
     "find_same",
     "installed_versions",
@@ -67,6 +68,21 @@ _PACKAGES = {
     "faiss": "faiss-cpu",
     "numpy": "numpy",
 }
+
+
+_CONTRADICTS = "This submission contradicts itself, and nothing was written"
+
+
+def check_card(card: Card) -> None:
+    """Refuse a card that `write_submission` would refuse.
+
+    Raises
+    ------
+    SubmissionError
+        With everything that is wrong.
+    """
+    if problems := card_problems(card):
+        raise _error(_CONTRADICTS, problems)
 
 
 def write_submission(
@@ -111,7 +127,7 @@ def write_submission(
     entries = [replace(entry, status=entry.status or status) for entry in entries]
     problems += entries_problems(entries)
     if problems:
-        raise _error("This submission contradicts itself, and nothing was written", problems)
+        raise _error(_CONTRADICTS, problems)
     card = clean_card(card)
     files = {
         name: encode_predictions(entry.query_paths, entry.rows, entry.distances)
