@@ -1,16 +1,18 @@
 from __future__ import annotations
 
+import gzip
 import io
 import stat
 import struct
 import tarfile
+import tracemalloc
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from vgbench.datasets.archives import Limits, unpack_images
+from vgbench.datasets.archives import Limits, is_archive, unpack_images
 from vgbench.errors import ArchiveError
 
 Jpeg = Callable[..., bytes]
@@ -220,3 +222,55 @@ def test_only_images_are_written_and_broken_ones_are_told(
     assert [image.path for image in broken] == ["database/cut@1@2@.jpg"]
     assert (folder / NAME).read_bytes() == make_jpeg()
     assert (folder / NAME).stat().st_mode & 0o111 == 0
+
+
+@pytest.mark.parametrize("where", ["middle", "checksum"])
+def test_damage_in_a_gzipped_tar_is_found(
+    tmp_path: Path, folder: Path, make_jpeg: Jpeg, where: str
+) -> None:
+    """A changed byte seldom stops decompression: only the checksum at the very end tells."""
+    plain = tar_of(tmp_path / "a.tar", {NAME: make_jpeg()}).read_bytes()
+    packed = bytearray(gzip.compress(plain, compresslevel=0))
+    packed[len(packed) // 2 if where == "middle" else -6] ^= 1
+    path = tmp_path / "a.tar.gz"
+    path.write_bytes(packed)
+    refused(path, folder, "damaged")
+
+
+def test_damage_in_a_bzip2_member_is_the_archives_and_not_the_disks(
+    tmp_path: Path, folder: Path, make_jpeg: Jpeg
+) -> None:
+    path = tmp_path / "a.zip"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_BZIP2) as archive:
+        archive.writestr(NAME, make_jpeg())
+    data = bytearray(path.read_bytes())
+    data[300] ^= 255
+    path.write_bytes(data)
+    refused(path, folder, "damaged")
+
+
+@pytest.mark.parametrize("kind", [tarfile.XHDTYPE, tarfile.XGLTYPE, tarfile.GNUTYPE_LONGNAME])
+def test_a_header_that_would_fill_memory_is_refused_unread(
+    tmp_path: Path, folder: Path, kind: bytes
+) -> None:
+    header = tarfile.TarInfo("names")
+    header.type, header.size = kind, 1 << 28
+    path = tmp_path / "a.tar.gz"
+    with gzip.open(path, "wb", compresslevel=1) as file:
+        file.write(header.tobuf(tarfile.USTAR_FORMAT))
+        for _ in range(1 << 8):
+            file.write(bytes(1 << 20))
+    assert is_archive(path)
+    tracemalloc.start()
+    refused(path, folder, "header has 268,435,456 bytes")
+    assert tracemalloc.get_traced_memory()[1] < 1 << 26
+    tracemalloc.stop()
+
+
+def test_endless_padding_behind_the_last_member_is_refused(
+    tmp_path: Path, folder: Path, make_jpeg: Jpeg
+) -> None:
+    path = tmp_path / "a.tar.gz"
+    plain = tar_of(tmp_path / "a.tar", {NAME: make_jpeg()}).read_bytes()
+    path.write_bytes(gzip.compress(plain + bytes(1 << 21), compresslevel=1))
+    refused(path, folder, "behind its end", Limits(small=1 << 20))

@@ -26,6 +26,11 @@ from vgbench.errors import ArchiveError, VgbenchError
 from vgbench.progress import progress
 
 _MEGABYTE = 10**6
+_LONGEST_NAMING = 1 << 20  # bytes of names and other facts that go before a member
+_NAMING = (
+    tarfile.GNUTYPE_LONGNAME, tarfile.GNUTYPE_LONGLINK,
+    tarfile.XHDTYPE, tarfile.XGLTYPE, tarfile.SOLARIS_XHDTYPE,
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -102,15 +107,42 @@ def unpack_images(
         NotImplementedError,  # a compression that this Python cannot undo
         UnicodeError,
     ) as error:
-        raise ArchiveError(f"{archive} is damaged or incomplete: {error}. Get it again.") from error
+        raise _damaged(archive, error) from error
+    except OSError as error:
+        if error.errno is not None:  # the disk's
+            raise
+        raise _damaged(archive, error) from error  # gzip and bzip2 say so of damaged data
 
 
 def is_archive(path: Path) -> bool:
     """Whether a file is a zip or tar archive, by its content."""
     try:
-        return zipfile.is_zipfile(path) or tarfile.is_tarfile(path)
-    except OSError:
+        if zipfile.is_zipfile(path):
+            return True
+        with tarfile.open(path, tarinfo=_Header):
+            return True
+    except _LongHeaderError:
+        return True
+    except (OSError, tarfile.TarError):
         return False
+
+
+def _damaged(archive: Path, error: Exception) -> ArchiveError:
+    return ArchiveError(f"{archive} is damaged or incomplete: {error}. Get it again.")
+
+
+class _LongHeaderError(tarfile.TarError):
+    """A header of a tar archive that nobody's tool would write."""
+
+
+class _Header(tarfile.TarInfo):
+    """A member's header; long names, which are read at once, are held to a length."""
+
+    def _proc_member(self, archive: tarfile.TarFile) -> tarfile.TarInfo | None:
+        if self.type in _NAMING and self.size > _LONGEST_NAMING:
+            raise _LongHeaderError(f"a header has {self.size:,} bytes")
+        found: tarfile.TarInfo | None = super()._proc_member(archive)  # type: ignore[misc]
+        return found
 
 
 def _members(archive: Path, file: IO[bytes], folder: Path, limits: Limits) -> Iterator[_Member]:
@@ -119,12 +151,13 @@ def _members(archive: Path, file: IO[bytes], folder: Path, limits: Limits) -> It
         return _zip_members(file, folder, limits)
     file.seek(0)
     try:
-        tar = tarfile.open(fileobj=file, mode="r:*")  # noqa: SIM115  # closed with its file
+        # Closed with its file.
+        tar = tarfile.open(fileobj=file, mode="r:*", tarinfo=_Header)  # noqa: SIM115
     except tarfile.ReadError as error:
         raise ArchiveError(
             f"{archive} is neither a zip nor a tar archive (or is cut short): {error}"
         ) from error
-    return _tar_members(tar, file)
+    return _tar_members(tar, file, limits)
 
 
 def _zip_members(file: IO[bytes], folder: Path, limits: Limits) -> Iterator[_Member]:
@@ -159,7 +192,7 @@ def _zip_members(file: IO[bytes], folder: Path, limits: Limits) -> Iterator[_Mem
             yield _Member(name, info.is_dir(), info.file_size, read, packed)
 
 
-def _tar_members(tar: tarfile.TarFile, file: IO[bytes]) -> Iterator[_Member]:
+def _tar_members(tar: tarfile.TarFile, file: IO[bytes], limits: Limits) -> Iterator[_Member]:
     with tar:
         for info in tar:
             if not (info.isreg() or info.isdir()) or info.issparse():
@@ -174,6 +207,11 @@ def _tar_members(tar: tarfile.TarFile, file: IO[bytes]) -> Iterator[_Member]:
 
             yield _Member(info.name, info.isdir(), info.size, read, file.tell())
             tar.members = []  # type: ignore[attr-defined]  # else it keeps all of them
+        rest = 0  # beyond the last member, padding and the checksum, told when the end is reached
+        while tar.fileobj is not None and (part := tar.fileobj.read(_MEGABYTE)):
+            rest += len(part)
+            if rest > limits.small:
+                raise ArchiveError("there is more behind its end than padding")
 
 
 class _Guard:
