@@ -103,7 +103,7 @@ class Result:
             return None
         known = np.asarray([label or "unknown" for label in labels])
         found: dict[str, dict[str, Any]] = {}
-        for condition in dict.fromkeys(known.tolist()):
+        for condition in sorted(set(known.tolist())):
             chosen = self.first_hits[known == condition]
             found[condition] = {"queries": len(chosen), "hits": hits(chosen, self.ns)}
         return found

@@ -26,7 +26,7 @@ def submit(
             "-d",
             "--dataset",
             metavar="NAME",
-            help="What they describe. [default: recognised by the number of rows]",
+            help="What they describe; otherwise recognised by the number of rows.",
         ),
     ] = None,
     database: Annotated[

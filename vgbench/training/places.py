@@ -74,9 +74,7 @@ class Places(Dataset[Tensor]):
         ]
         return torch.from_numpy(np.stack(images)).permute(0, 3, 1, 2)
 
-    def batches(
-        self, places: int, epoch: int, workers: int = 2
-    ) -> Iterator[tuple[Tensor, Tensor]]:
+    def batches(self, places: int, epoch: int, workers: int = 2) -> Iterator[tuple[Tensor, Tensor]]:
         """One epoch: images, uint8 (4 × places, 3, H, W), and the place of each, int64.
 
         Every place comes once, in an order drawn from the seed and the epoch. An incomplete last

@@ -16,8 +16,8 @@ import argparse
 import copy
 import json
 import time
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -40,9 +40,10 @@ def train(
     places_per_batch: int = 64,
     learning_rate: float = 2.5e-3,
     weight_decay: float = 1e-3,
+    augmentations: int = 3,
     seed: int = 0,
     validation: str = "demo-city/val",
-    report: Any = print,
+    report: Callable[[dict[str, float], nn.Module | None], None] = lambda entry, best: None,
 ) -> tuple[nn.Module, list[dict[str, float]]]:
     """Train and return the module of the best epoch, and the curve: one entry per epoch.
 
@@ -50,14 +51,17 @@ def train(
     ----------
     folder
         Images with place ids in their names, all of one size.
+    augmentations
+        Operations of RandAugment applied to each image.
     report
-        Called with each entry of the curve as soon as it is known.
+        Called with each entry of the curve as soon as it is known, and with the module when its
+        R@1 is the best so far, else None.
     """
     from pytorch_metric_learning.losses import CircleLoss
 
     torch.manual_seed(seed)
     device = "cuda" if torch.cuda.is_available() else "cpu"
-    places = Places(folder, v2.RandAugment(num_ops=3), seed)
+    places = Places(folder, v2.RandAugment(num_ops=augmentations), seed)
     network = untrained_model(ARCHITECTURE, seed=seed).module
     network.to(device).to(memory_format=torch.channels_last).train()
     loss_of = CircleLoss(m=0.25, gamma=64)
@@ -88,9 +92,10 @@ def train(
             {"epoch": epoch, "loss": sum(losses) / max(1, len(losses)), "seconds": seconds}
             | {f"recall_{n}": recall for n, recall in recalls.items()}
         )
-        report(curve[-1])
-        if best is None or recalls[1] > max(e["recall_1"] for e in curve[:-1]):
+        improved = best is None or recalls[1] > max(e["recall_1"] for e in curve[:-1])
+        if improved:
             best = copy.deepcopy(network).eval()
+        report(curve[-1], best if improved else None)
     assert best is not None
     return best, curve
 
@@ -131,20 +136,34 @@ def main() -> None:
     parser.add_argument("--places-per-batch", type=int, default=64)
     parser.add_argument("--learning-rate", type=float, default=2.5e-3)
     parser.add_argument("--weight-decay", type=float, default=1e-3)
+    parser.add_argument("--augmentations", type=int, default=3, metavar="OPERATIONS")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--validation", default="demo-city/val", metavar="DATASET[/SPLIT]")
+    parser.add_argument("--training-data", default="demo-city train", metavar="TEXT")
     options = parser.parse_args()
-    best, curve = train(
+    metadata = {
+        "architecture": ARCHITECTURE,
+        "method": "The study's: ResNet-18 to layer2, GeM, circle loss",
+        "training_data": options.training_data,
+        "licence": "MIT",
+    }
+
+    def report(entry: dict[str, float], best: nn.Module | None) -> None:
+        print(json.dumps(entry), flush=True)
+        if best is not None:
+            save_model(best, options.output, metadata)
+
+    _, curve = train(
         options.folder,
         epochs=options.epochs,
         places_per_batch=options.places_per_batch,
         learning_rate=options.learning_rate,
         weight_decay=options.weight_decay,
+        augmentations=options.augmentations,
         seed=options.seed,
         validation=options.validation,
-        report=lambda entry: print(json.dumps(entry), flush=True),
+        report=report,
     )
-    save_model(best, options.output, {"architecture": ARCHITECTURE})
     options.output.with_suffix(".curve.json").write_text(json.dumps(curve, indent=1) + "\n")
 
 

@@ -1,0 +1,86 @@
+"""Training images come by place, the same ones whatever process makes them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+pytest.importorskip("pytorch_metric_learning")
+
+from vgbench.errors import DatasetError
+from vgbench.training.places import IMAGES_PER_PLACE, Places
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Six places with five images each, one with three, in two cities; colours tell them apart."""
+    for place in range(7):
+        city = tmp_path / ("here" if place % 2 else "there")
+        city.mkdir(exist_ok=True)
+        for number in range(3 if place == 6 else 5):
+            colour = (30 * place, 40 * number, 0)
+            name = f"@{place}.00@{number}.00@32@T@@@x{number}@@@@@@@{place:04}@.jpg"
+            Image.new("RGB", (16, 12), colour).save(city / name, quality=100)
+    return tmp_path
+
+
+def jittered(image: Image.Image) -> Image.Image:
+    """A transform that draws from torch's random numbers."""
+    shift = int(torch.randint(0, 50, ()))
+    return image.point(lambda value: min(255, value + shift))
+
+
+def test_places_with_fewer_than_four_images_are_left_out(folder: Path) -> None:
+    assert len(Places(folder, lambda image: image)) == 6
+
+
+def test_an_item_is_four_different_images_of_one_place(folder: Path) -> None:
+    item = Places(folder, lambda image: image)[2]
+    assert item.shape == (IMAGES_PER_PLACE, 3, 12, 16)
+    assert item.dtype == torch.uint8
+    reds, greens = item[:, 0].float().mean((1, 2)), item[:, 1].float().mean((1, 2))
+    assert float(reds.max() - reds.min()) < 4
+    assert len({round(float(green) / 40) for green in greens}) == IMAGES_PER_PLACE
+
+
+def test_a_batch_says_which_images_are_of_one_place(folder: Path) -> None:
+    batches = list(Places(folder, lambda image: image).batches(4, epoch=0, workers=0))
+    assert len(batches) == 1  # the two places left over make no batch
+    images, labels = batches[0]
+    assert images.shape == (16, 3, 12, 16)
+    reds = images[:, 0].float().mean((1, 2))
+    for place in range(4):
+        own = reds[labels == place]
+        assert len(own) == IMAGES_PER_PLACE
+        assert float(own.max() - own.min()) < 4
+
+
+def test_batches_do_not_depend_on_the_number_of_processes(folder: Path) -> None:
+    places = Places(folder, jittered, seed=3)
+    alone = list(places.batches(3, epoch=1, workers=0))
+    for workers in (1, 2):
+        beside = list(places.batches(3, epoch=1, workers=workers))
+        for (a, _), (b, _) in zip(alone, beside, strict=True):
+            np.testing.assert_array_equal(a.numpy(), b.numpy())
+
+
+def test_epochs_and_seeds_differ(folder: Path) -> None:
+    def first(seed: int, epoch: int) -> torch.Tensor:
+        return next(Places(folder, jittered, seed).batches(6, epoch, workers=0))[0]
+
+    assert not torch.equal(first(0, 0), first(0, 1))
+    assert not torch.equal(first(0, 0), first(1, 0))
+
+
+def test_images_of_other_sizes_and_empty_folders_are_explained(
+    folder: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    Image.new("RGB", (8, 8)).save(folder / "here" / "@1.00@1.00@@@@@@@@@@@@0001@.jpg")
+    with pytest.raises(DatasetError, match="one size"):
+        Places(folder, lambda image: image)
+    with pytest.raises(DatasetError, match="place id"):
+        Places(tmp_path_factory.mktemp("empty"), lambda image: image)
