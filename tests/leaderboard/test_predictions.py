@@ -127,6 +127,17 @@ def test_names_packed_by_a_dictionary_are_refused_before_they_unpack(tmp_path: P
         read_predictions(path)
 
 
+def test_a_million_predictions_in_a_few_bytes_are_refused_before_they_unpack(
+    tmp_path: Path,
+) -> None:
+    rows = pa.array([[0] * 1_000_000] * 2, pa.list_(pa.int32()))
+    table = _table(rows=rows)
+    path = _write(tmp_path / "p.parquet", table, use_dictionary=["rows.list.element"])
+    assert path.stat().st_size < 5_000
+    with pytest.raises(SubmissionError, match="plain encoding"):
+        read_predictions(path)
+
+
 def test_a_file_that_unpacks_to_too_much_is_not_unpacked(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

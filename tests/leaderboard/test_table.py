@@ -1,10 +1,13 @@
 from __future__ import annotations
 
 import json
+import os
+import re
 import shutil
 import subprocess
 import sys
 import time
+import tracemalloc
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -188,6 +191,46 @@ def test_a_broken_submission_is_left_out_with_its_reason_and_blocks_nobody(
     submit("d")
     assert read_board(board).left_out == table.left_out
     assert [row["slug"] for row in read_board(board).rows] == ["a", "d"]
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        (r'"submitted": "[^"]*"', '"submitted": "2026-02-30T00:00:00Z"'),
+        (r'"submitted": "[^"]*"', '"submitted": "0000-01-01T00:00:00Z"'),
+        (r'"protocol": 1', '"protocol": 2147483648'),
+    ],
+)
+def test_a_value_that_no_column_holds_leaves_out_that_submission_alone(
+    submit: Submit, board: Path, old: str, new: str
+) -> None:
+    submit("a")
+    document = submit("b") / "submission.json"
+    changed, count = re.subn(old, new, document.read_text())
+    assert count == 1
+    document.write_text(changed)
+    table = read_board(board)
+    assert [row["slug"] for row in table.rows] == ["a"]
+    assert list(table.left_out) == ["b"]
+    submit("c")
+
+
+def test_a_pipe_in_the_place_of_a_submission_stops_nobody(submit: Submit, board: Path) -> None:
+    submit("a")
+    document = submit("b") / "submission.json"
+    document.unlink()
+    os.mkfifo(document)
+    assert list(read_board(board).left_out) == ["b"]
+
+
+def test_a_huge_document_is_not_read_into_memory(submit: Submit, board: Path) -> None:
+    document = submit("a") / "submission.json"
+    with document.open("r+b") as file:
+        file.truncate(1 << 30)
+    tracemalloc.start()
+    assert list(read_board(board).left_out) == ["a"]
+    assert tracemalloc.get_traced_memory()[1] < 1 << 26
+    tracemalloc.stop()
 
 
 def _with_version(path: Path, version: str, drop: tuple[str, ...] = ()) -> None:

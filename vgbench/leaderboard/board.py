@@ -7,11 +7,13 @@ import errno
 import hashlib
 import os
 import shutil
+import stat
 from collections.abc import Iterator
 from pathlib import Path
 
 from vgbench.durable import TEMPORARY_PREFIX
 from vgbench.errors import BoardError, VgbenchError
+from vgbench.leaderboard.fields import LARGEST_JSON
 from vgbench.leaderboard.slugs import SLUG
 
 LOCK_NAME = ".vgbench.lock"
@@ -136,9 +138,13 @@ def submission_digests(root: Path) -> dict[str, str]:
 
 
 def _file_digest(path: str) -> str:
-    descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0))
-    with open(descriptor, "rb") as file:  # noqa: PTH123 - opens a descriptor, not a path
-        return hashlib.sha256(file.read()).hexdigest()
+    # Opening a pipe that somebody put there would wait for ever without O_NONBLOCK.
+    flags = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
+    with open(os.open(path, flags), "rb") as file:  # noqa: PTH123 - opens a descriptor, not a path
+        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+            return ""
+        # What is longer is refused when it is read; its first bytes tell whether it changed.
+        return hashlib.sha256(file.read(LARGEST_JSON + 1)).hexdigest()
 
 
 def _scan(folder: Path) -> list[os.DirEntry[str]]:

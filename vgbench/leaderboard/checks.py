@@ -67,8 +67,8 @@ def entry_problems(entry: Entry) -> list[str]:
         problems.append(f"status is {clean_text(entry.status)!r}, not one of {_listed(STATUSES)}")
     if not (math.isfinite(entry.threshold) and entry.threshold > 0):
         problems.append(f"threshold is {entry.threshold}, not a positive number of metres")
-    if entry.protocol < 1:
-        problems.append(f"protocol is {entry.protocol}, below 1")
+    if not 1 <= entry.protocol < 10_000:
+        problems.append(f"protocol is {entry.protocol}, not a version from 1 to 9999")
     for name in ("image_size", "resize", "device"):
         text = getattr(entry, name)
         if text is not None and len(text) > 200:

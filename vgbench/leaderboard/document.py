@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,10 @@ from vgbench.leaderboard.text import clean_text
 SCHEMA = 1
 """Version of `submission.json`; a newer one is refused, with its number in the message."""
 
-_TIME = re.compile(r"\d{4}-(0\d|1[0-2])-([0-2]\d|3[01])T([01]\d|2[0-3]):[0-5]\d:[0-5]\dZ")
+TIME_FORMAT = "%Y-%m-%dT%H:%M:%SZ"
+"""How `submitted` is written, in UTC."""
+
+_TIME = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z")
 _FILE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,199}\.parquet")
 
 
@@ -210,7 +214,7 @@ def read_document(text: bytes, problems: list[str]) -> Document | None:
     )
     results = [_read_result(result) for result in top.parts("results")]
     submitted = top.text("submitted", required=True) or ""
-    if not _TIME.fullmatch(submitted):
+    if not _is_time(submitted):
         problems.append("submitted is not a time such as 2026-01-31T12:00:00Z")
     versions = top.part("versions")
     return Document(
@@ -290,6 +294,16 @@ def _read_conditions(result: Fields) -> dict[str, Condition] | None:
         for name, part in parts.items()
         if part is not None
     }
+
+
+def _is_time(text: str) -> bool:
+    if not _TIME.fullmatch(text):
+        return False
+    try:
+        datetime.strptime(text, TIME_FORMAT)
+    except ValueError:  # 30 February, the year 0
+        return False
+    return True
 
 
 def _int(value: int | None) -> int | None:

@@ -132,12 +132,13 @@ def _check_layout(file: Any, name: str) -> None:
             f"(list of float32); it has {', '.join(f'{f.name} ({f.type})' for f in schema)}."
         )
     unpacked = 0
-    for group in range(file.metadata.num_row_groups):
-        unpacked += file.metadata.row_group(group).total_byte_size
-        encodings = file.metadata.row_group(group).column(0).encodings
+    for number in range(file.metadata.num_row_groups):
+        group = file.metadata.row_group(number)
+        unpacked += group.total_byte_size
         # A dictionary or shared prefixes would let a few bytes unpack into very many.
-        if not set(encodings) <= {"PLAIN", "RLE", "BIT_PACKED"}:
-            raise SubmissionError(f"{name} should hold its query names in plain encoding.")
+        encodings = {e for i in range(group.num_columns) for e in group.column(i).encodings}
+        if not encodings <= {"PLAIN", "RLE", "BIT_PACKED"}:
+            raise SubmissionError(f"{name} should hold its values in plain encoding.")
     if unpacked > LARGEST_FILE:
         raise SubmissionError(f"{name} would unpack to more than {LARGEST_FILE:,} bytes.")
 

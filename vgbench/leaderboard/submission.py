@@ -25,6 +25,7 @@ from vgbench.leaderboard.board import (
 )
 from vgbench.leaderboard.checks import card_problems, entries_problems
 from vgbench.leaderboard.document import (
+    TIME_FORMAT,
     Document,
     StoredDigests,
     Submission,
@@ -146,7 +147,7 @@ def write_submission(
             revision,
             card,
             entries,
-            datetime.now(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ"),
+            datetime.now(timezone.utc).strftime(TIME_FORMAT),
             installed_versions() if versions is None else versions,
         )
         folder = parent / slug
@@ -267,8 +268,8 @@ def _name_problems(document: Document, folder: str) -> list[str]:
         problems.append("slug should be lower-case ASCII words joined by '-'")
     elif document.slug != folder:
         problems.append(f"the folder is called {folder!r}, and its slug is {document.slug!r}")
-    if document.revision < 1:
-        problems.append("revision should be a whole number from 1")
+    if not 1 <= document.revision < 10**9:
+        problems.append("revision should be a whole number from 1, of at most 9 digits")
     elif document.revision > 1 and not document.slug.endswith(f"-r{document.revision}"):
         problems.append(f"revision is {document.revision}, and the slug does not end in it")
     files = [stored.file.lower() for stored in document.predictions if stored]

@@ -35,7 +35,7 @@ from vgbench.leaderboard.columns import (
     arrow_to_rows,
     rows_to_arrow,
 )
-from vgbench.leaderboard.document import Document, read_document
+from vgbench.leaderboard.document import TIME_FORMAT, Document, read_document
 from vgbench.leaderboard.entry import Card, Entry
 from vgbench.places import board_root
 
@@ -161,7 +161,7 @@ def encode_table(table: Table) -> bytes:
 
 def submission_rows(document: Document, digest: str) -> list[Row]:
     """The table's rows of one submission; `digest` is that of its `submission.json`."""
-    submitted = datetime.strptime(document.submitted, "%Y-%m-%dT%H:%M:%SZ")
+    submitted = datetime.strptime(document.submitted, TIME_FORMAT)
     shared = {
         "slug": document.slug,
         "revision": document.revision,
