@@ -8,6 +8,7 @@ from typing import Any
 import typer
 
 from vgbench.evaluation import Result, percent_interval
+from vgbench.leaderboard.text import fill_lines
 
 
 def print_json(document: Any) -> None:
@@ -24,11 +25,12 @@ def print_result(result: Result) -> None:
         + (f" ({result.queries_without_positives} without a positive)"
            if result.queries_without_positives else "")
     )  # fmt: skip
-    typer.echo("  " + " " * 9 + "".join(f"{f'R@{n}':<18}" for n in result.ns).rstrip())
+    typer.echo(" " * 10 + "".join(f"{f'R@{n}':<18}" for n in result.ns).rstrip())
     _print_row("all", result.hits, result.queries)
     for condition, part in (result.conditions or {}).items():
         _print_row(condition, part["hits"], part["queries"])
-    typer.echo(f"  {_cost(result)}")
+    for line in fill_lines(_cost(result), 79, ", "):
+        typer.echo(f" {line}")
     for warning in result.warnings:
         typer.echo(f"  Note: {warning}", err=True)
 
@@ -37,16 +39,17 @@ def _print_row(label: str, hits: dict[int, int], queries: int) -> None:
     cells = []
     for count in hits.values():
         low, high = percent_interval(count, queries)
-        cells.append(f"{100 * count / queries:5.1f} {f'[{low:.1f}–{high:.1f}]':<12}")
-    typer.echo(f"  {label[:8]:<8}" + "".join(cells).rstrip())
+        upper = f"{high:.1f}".replace("100.0", "100")  # else four of them need more than 80 columns
+        cells.append(f" {100 * count / queries:5.1f} {f'[{low:.1f}–{upper}]':<11}")
+    typer.echo(f" {label[:7]:<7}" + "".join(cells).rstrip())
 
 
-def _cost(result: Result) -> str:
-    parts = [f"{result.dimension:,}-D, {result.distance}"]
+def _cost(result: Result) -> list[str]:
+    parts = [f"{result.dimension:,}-D", result.distance]
     if result.image_size:
         parts.append(f"images {result.image_size}")
     if "extraction" in result.seconds:
         seconds = result.seconds["extraction"]
         parts.append(f"extracted in {seconds:.1f} s ({len(result.dataset) / seconds:.1f} images/s)")
     parts.append(f"searched in {result.seconds['search']:.2f} s")
-    return ", ".join(parts)
+    return parts
