@@ -79,6 +79,17 @@ def test_a_linked_folder_stays_where_it_is(make_folder: MakeFolder, root: Path) 
         import_dataset("other", packed(folder, "zip"), link=True)
 
 
+def test_images_are_never_linked_to_from_the_folder_that_they_would_be_removed_with(
+    make_folder: MakeFolder, root: Path
+) -> None:
+    inside = import_dataset("my-set", make_folder("a")) / "test"
+    with pytest.raises(UsageError, match="would be gone"):
+        import_dataset("my-set", inside, link=True, replace=True)
+    load_dataset("my-set").check_unchanged()
+    import_dataset("my-set", inside, replace=True)
+    load_dataset("my-set").check_unchanged()
+
+
 def test_a_name_in_use_stays_unless_replaced(make_folder: MakeFolder, root: Path) -> None:
     import_dataset("my-set", make_folder("a"))
     smaller = make_folder("b", {"database": 2, "queries": 1})

@@ -319,3 +319,12 @@ def test_real_photographs_without_positions_are_refused_clearly(photographs: Pat
     with pytest.raises(ImageError, match="17 image names without a UTM position") as error:
         load_dataset(photographs / "toy_unlabelled")
     assert "@<UTM easting>@<UTM northing>" in str(error.value)
+
+
+def test_an_empty_name_is_not_the_folder_here(
+    make_folder: MakeFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(make_folder())
+    with pytest.raises(UsageError, match="empty"):
+        load_dataset("")
+    assert len(load_dataset(".")) > 0

@@ -16,7 +16,7 @@ from vgbench.datasets import (
     load_registry,
     verify_dataset,
 )
-from vgbench.errors import DatasetNotFound
+from vgbench.errors import DatasetNotFound, UsageError
 
 MakeFolder = Callable[..., Path]
 Jpeg = Callable[..., bytes]
@@ -140,6 +140,8 @@ def test_what_is_not_installed_cannot_be_verified(make_folder: MakeFolder) -> No
         verify_dataset(str(make_folder()))
     with pytest.raises(DatasetNotFound, match="There is no dataset 'nothing'"):
         describe("nothing")
+    with pytest.raises(UsageError, match="vgbench datasets verify sf-xs$"):
+        verify_dataset("sf-xs/test")
 
 
 def test_every_registered_and_installed_dataset_is_listed(here: Path) -> None:

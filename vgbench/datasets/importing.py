@@ -121,6 +121,11 @@ def _import(name: str, source: Path, root: Path, link: bool, replace: bool) -> P
         raise UsageError(
             f"{source} contains the data root {root}: choose the dataset's own folder."
         )
+    if link and source.resolve().is_relative_to(target.resolve()):
+        raise UsageError(
+            f"{source} lies inside {target}, which is to be replaced: its images would be gone. "
+            "Import it without --link, or under another name."
+        )
     with placed(root, name) as folder:
         manifest = (
             _link(source, target, spec)

@@ -56,6 +56,8 @@ def load_dataset(
     root = place_of_data(data_root)
     if not isinstance(name, str):
         return _open_folder(Path(name), split, root)
+    if not name:  # an unset variable in somebody's script; as a path it would be the folder here
+        raise UsageError("The name of the dataset is empty.")
     known, asked = _as_name(name, root)
     if known is None:
         folder = Path(name).expanduser()

@@ -23,7 +23,7 @@ from vgbench.datasets.manifest import (
 from vgbench.datasets.manifest_file import MANIFEST, read_manifest
 from vgbench.datasets.registry import DatasetSpec, load_registry
 from vgbench.datasets.scanning import in_threads, read_image_bytes, scan
-from vgbench.errors import DatasetError, DatasetNotFound, ImageError
+from vgbench.errors import DatasetError, DatasetNotFound, ImageError, UsageError
 from vgbench.places import data_root as place_of_data
 from vgbench.progress import progress
 
@@ -105,10 +105,17 @@ def verify_dataset(
     ------
     DatasetNotFound
         When no such dataset is installed.
+    UsageError
+        When a split is named: all of them are verified.
     DatasetError
         When its manifest is damaged, or of a newer vgbench.
     """
     root = place_of_data(data_root)
+    whole, slash, _ = name.partition("/")
+    if slash and (whole in load_registry() or is_installed(whole, root)):
+        raise UsageError(
+            f"A dataset is verified with all its splits: vgbench datasets verify {whole}"
+        )
     if not is_installed(name, root):
         load_dataset(name, data_root=root)  # unpacks what comes with vgbench, or says what is there
         if not is_installed(name, root):
