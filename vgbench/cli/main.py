@@ -15,6 +15,8 @@ from vgbench._version import __version__
 from vgbench.cli import datasets, evaluate, leaderboard, submit
 from vgbench.errors import UsageError, VgbenchError
 
+_INTERRUPTED = 130
+
 # Names in strangers' files end up in messages: they must not steer the reader's terminal.
 _STEERING = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 
@@ -62,6 +64,8 @@ def run(arguments: list[str] | None = None) -> None:
     try:
         code = app(args=arguments, prog_name="vgbench", standalone_mode=False)
         sys.stdout.flush()
+        if code == _INTERRUPTED:
+            raise KeyboardInterrupt
         sys.exit(code if isinstance(code, int) else 0)
     except VgbenchError as error:
         _fail(type(error).__name__, str(error), as_json)
@@ -77,9 +81,9 @@ def run(arguments: list[str] | None = None) -> None:
     except MemoryError:
         _fail("MemoryError", "There is not enough memory for this.", as_json)
         sys.exit(1)
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, typer.Abort):  # which of them depends on typer's version
         print("Interrupted; nothing half-written was left behind.", file=sys.stderr)
-        sys.exit(130)
+        sys.exit(_INTERRUPTED)
     except Exception as error:
         if not hasattr(error, "format_message"):  # not one of the parser's: a bug of ours
             raise
