@@ -19,9 +19,7 @@ Vgbench = Callable[..., object]
 def board() -> list[str]:
     """What there is on the board's disk, but for its lock."""
     root = Path(os.environ["VGBENCH_ROOT"])
-    return sorted(
-        str(path.relative_to(root)) for path in root.rglob("*") if path.suffix != ".lock"
-    )
+    return sorted(str(path.relative_to(root)) for path in root.rglob("*") if path.suffix != ".lock")
 
 
 @pytest.fixture
