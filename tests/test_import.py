@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import ast
 import subprocess
 import sys
+from pathlib import Path
 
 import vgbench
 
@@ -43,3 +45,25 @@ def test_every_public_name_exists_and_the_list_is_sorted() -> None:
     for name in vgbench.__all__:
         assert getattr(vgbench, name) is not None
     assert set(vgbench._HOMES) == set(vgbench.__all__)
+
+
+ORDER = (
+    {"errors", "durable", "places", "progress", "_version"}, {"datasets", "demo_city"}, {"models"},
+    {"descriptors"}, {"retrieval"}, {"evaluation"}, {"leaderboard"}, {"entering"}, {"cli"},
+)  # fmt: skip
+"""The pipeline, left to right: nothing imports from the right of itself."""
+
+
+def test_the_pipeline_runs_one_way() -> None:
+    place = {name: index for index, names in enumerate(ORDER) for name in names}
+    package = Path(vgbench.__file__).parent
+    backwards = []
+    for path in package.rglob("*.py"):
+        own = path.relative_to(package).with_suffix("").parts[0]
+        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+            if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("vgbench."):
+                other = str(node.module).split(".")[1]
+                if own in place and place.get(other, -1) > place[own]:
+                    backwards.append(f"{path.relative_to(package)}:{node.lineno} {node.module}")
+    assert backwards == []
+    assert {"datasets", "cli"} <= {path.name for path in package.iterdir()} & place.keys()
