@@ -79,6 +79,9 @@ COLUMNS = (
 
 JSON_COLUMNS = ("conditions", "seconds", "versions")
 
+# `to_pandas_dtype` would say the same, and imports pandas in older versions of pyarrow.
+_DTYPES = {"int32": np.int32, "int64": np.int64, "float": np.float32, "double": np.float64}
+
 _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 _MILLISECOND = timedelta(milliseconds=1)
 
@@ -163,7 +166,7 @@ def number_array(values: Sequence[float | None] | NDArray[Any], kind: Any) -> An
     """A `pyarrow.Array` of numbers, or of times given as numbers, of the type `kind`."""
     import pyarrow as pa
 
-    dtype = kind.to_pandas_dtype() if not pa.types.is_timestamp(kind) else np.int64
+    dtype = np.int64 if pa.types.is_timestamp(kind) else _DTYPES[str(kind)]
     if isinstance(values, np.ndarray):
         data, validity = np.ascontiguousarray(values, dtype), None
     else:
