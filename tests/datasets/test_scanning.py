@@ -62,6 +62,13 @@ def test_a_name_that_is_no_unicode_is_refused(tmp_path: Path) -> None:
         scan(tmp_path)
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="refuses such names itself")
+def test_a_name_of_two_lines_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "@1@2@\nqueries@.jpg").write_bytes(b"x")
+    with pytest.raises(ImageError, match=r"@1@2@\\nqueries@.jpg.*control character"):
+        scan(tmp_path)
+
+
 def test_each_image_is_hashed_and_measured_in_order(
     tmp_path: Path, make_jpeg: Jpeg, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import stat
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -23,6 +24,8 @@ _DEEPEST = 40
 
 # Without O_NONBLOCK, opening a pipe that somebody put there would wait for ever.
 _READING = os.O_RDONLY | getattr(os, "O_BINARY", 0) | getattr(os, "O_NONBLOCK", 0)
+
+_CONTROLS = re.compile(r"[\x00-\x1f]")
 
 T = TypeVar("T")
 
@@ -68,7 +71,7 @@ def scan(folder: str | os.PathLike[str], facts: bool = True) -> list[Found]:
     Raises
     ------
     ImageError
-        When a link leads nowhere or a name is not valid Unicode.
+        When a link leads nowhere, or a name is not valid Unicode or holds a control character.
     DatasetError
         When there is no image, or a folder cannot be read.
     """
@@ -108,6 +111,12 @@ def scan(folder: str | os.PathLike[str], facts: bool = True) -> list[Found]:
         Broken(ascii(image.path), "its name is not valid Unicode: rename it")
         for image in found
         if not image.path.isascii() and not _is_unicode(image.path)
+    ]
+    # A line feed would end the name in whatever lists or hashes names line by line.
+    broken += [
+        Broken(repr(image.path), "its name holds a control character: rename it")
+        for image in found
+        if _CONTROLS.search(image.path)
     ]
     if broken:
         raise broken_images(broken, base)
