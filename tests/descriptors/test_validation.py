@@ -109,6 +109,12 @@ def test_unit_length_is_recognised_in_every_type(dtype: str) -> None:
     assert not unit_length(0.99 * database.astype(dtype), queries.astype(dtype))
 
 
+@pytest.mark.filterwarnings("error")
+def test_lengths_beyond_float64_are_simply_not_one() -> None:
+    rows = np.full((3, 4), 1e200)
+    assert not unit_length(rows, rows)
+
+
 def test_the_single_dataset_that_fits_is_found() -> None:
     assert match_dataset(28_191, DATASETS) == ("sf-xs", "test")
     assert match_dataset((12_771, 315), DATASETS) == ("tokyo-xs", "test")

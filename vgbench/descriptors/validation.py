@@ -91,7 +91,8 @@ def unit_length(database: Rows, queries: Rows) -> bool:
     for rows in (database, queries):
         sample = rows[:: -(-len(rows) // _SAMPLE)]
         for part in _parts(sample):
-            lengths = np.sqrt(np.square(part.astype(np.float64)).sum(axis=1))
+            with np.errstate(over="ignore"):  # whatever is that long is not of unit length
+                lengths = np.sqrt(np.square(part.astype(np.float64)).sum(axis=1))
             if (np.abs(lengths - 1) > _CLOSE_TO_ONE).any():
                 return False
     return True
