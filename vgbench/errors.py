@@ -6,6 +6,7 @@
     │   ├── DatasetNotFound
     │   ├── DatasetChanged    the images differ from the manifest
     │   └── ImageError        an image that does not decode, or a name without a position
+    ├── DownloadError         no source gives a dataset's archive
     ├── ArchiveError          an archive that is damaged or not safe to unpack
     ├── ModelError            a checkpoint that cannot be read, or does not fit an architecture
     ├── DescriptorError       descriptors of the wrong shape, type, count or content
@@ -43,6 +44,10 @@ class DatasetChanged(DatasetError):
 
 class ImageError(DatasetError):
     """Images that do not decode, or names without a UTM position."""
+
+
+class DownloadError(VgbenchError):
+    """No source gives a dataset's archive; names each of them, and why."""
 
 
 class ArchiveError(VgbenchError):

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from vgbench.cli import options
+from vgbench.cli import download, options
 
 if TYPE_CHECKING:
     from vgbench.datasets.catalogue import Description, SplitDescription
@@ -20,6 +20,8 @@ app = typer.Typer(
 )
 
 Name = Annotated[str, typer.Argument(metavar="NAME", show_default=False)]
+
+app.command("download")(download.download)
 
 
 @app.command("list")

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from vgbench.datasets.catalogue import Description, describe, installed, list_datasets
     from vgbench.datasets.dataset import Dataset
+    from vgbench.datasets.downloading import Downloaded, download_dataset, download_datasets
     from vgbench.datasets.importing import import_dataset
     from vgbench.datasets.loading import load_dataset
     from vgbench.datasets.registry import DatasetSpec, load_registry
@@ -25,7 +26,10 @@ _HOMES = {
     "DatasetSpec": "registry",
     "Description": "catalogue",
     "VerificationReport": "verification",
+    "Downloaded": "downloading",
     "describe": "catalogue",
+    "download_dataset": "downloading",
+    "download_datasets": "downloading",
     "import_dataset": "importing",
     "installed": "catalogue",
     "list_datasets": "catalogue",
@@ -38,8 +42,11 @@ __all__ = [
     "Dataset",
     "DatasetSpec",
     "Description",
+    "Downloaded",
     "VerificationReport",
     "describe",
+    "download_dataset",
+    "download_datasets",
     "import_dataset",
     "installed",
     "list_datasets",

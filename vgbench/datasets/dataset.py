@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -69,6 +70,25 @@ class Dataset:
     role_folders: Mapping[str, Path] = field(default_factory=dict)
     images: Mapping[str, Images] = field(default_factory=dict, repr=False)
     advice: str = "Load it again: images that changed are then read anew."
+
+    @classmethod
+    def download(
+        cls,
+        name: str,
+        split: str | None = None,
+        data_root: str | os.PathLike[str] | None = None,
+        **options: Any,
+    ) -> Dataset:
+        """Open a split of a registered dataset, downloading it first if it is not installed.
+
+        `options` are those of `vgbench.datasets.download_dataset`.
+        """
+        from vgbench.datasets.downloading import download_dataset
+        from vgbench.datasets.loading import load_dataset
+
+        known, _, asked = name.partition("/")
+        download_dataset(known, data_root=data_root, **options)
+        return load_dataset(known, split or asked or None, data_root)
 
     def __len__(self) -> int:
         return len(self.database_paths) + len(self.query_paths)
