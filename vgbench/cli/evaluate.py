@@ -72,6 +72,7 @@ def evaluate(
     from vgbench.places import board_root
     from vgbench.progress import note
 
+    size = _resize(resize, resize_shorter)
     if submit:
         check_writable(board_root(root))  # before the long work, not after it
     loaded = load_model(model, arch=arch)
@@ -95,7 +96,7 @@ def evaluate(
             split,
             distance=distance,
             top=top,
-            resize=_resize(resize, resize_shorter),
+            resize=size,
             device=device,
             precision=precision,
         )
@@ -162,12 +163,13 @@ def extract(
         raise UsageError(f"{output} is a folder: name the .npy file to write, -o {output}/NAME.npy")
     if output.suffix != ".npy":
         output = output.with_name(output.name + ".npy")
+    size = _resize(resize, resize_shorter)
     loaded = load_model(model, arch=arch)
     split = load_dataset(dataset, data_root=data_root)
     made = extract_descriptors(
         loaded,
         split,
-        resize=_resize(resize, resize_shorter),
+        resize=size,
         device=device,
         precision=precision,
         out=output,
