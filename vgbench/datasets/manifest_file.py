@@ -9,13 +9,12 @@ from __future__ import annotations
 import json
 import os
 import zlib
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from vgbench.datasets.arrow import number_array, numbers, path_array, text_array, texts
 from vgbench.datasets.layout import ROLES
 from vgbench.datasets.manifest import Images, Manifest, SplitManifest
 from vgbench.datasets.pathlist import PathList
@@ -68,7 +67,7 @@ def write_manifest(manifest: Manifest, path: str | os.PathLike[str]) -> None:
         "splits": {
             name: {
                 "roles": {
-                    role: {"images": len(images), "folder": split.folders[role]}
+                    role: {"images": len(images), "folder": split.folders[role]} | _facts(images)
                     for role, images in split.images.items()
                 },
                 "ground_truth": split.ground_truth,
@@ -146,8 +145,9 @@ def read_description(path: str | os.PathLike[str]) -> dict[str, Any]:
     Returns
     -------
     dict
-        `{"schema", "written_by", "splits": {name: {"roles": {role: {"images", "folder"}},
-        "ground_truth", "content"}}}`
+        `{"schema", "written_by", "splits": {name: {"roles": {role: {"images", "folder", "bytes",
+        "size"}}, "ground_truth", "content"}}}`; `size` is [height, width] where all images have the
+        same, else None. Manifests of the first vgbench lack `bytes` and `size`.
 
     Raises
     ------
@@ -156,6 +156,13 @@ def read_description(path: str | os.PathLike[str]) -> dict[str, Any]:
     """
     with _explained(path):
         return _describe(_open(path), path)
+
+
+def _facts(images: Images) -> dict[str, Any]:
+    """What `list` shows without reading columns: bytes of all images, and their one size if any."""
+    alike = len(images) > 0 and bool((images.sizes == images.sizes[0]).all())
+    size = images.sizes[0].tolist() if alike else None
+    return {"bytes": int(images.bytes.sum()), "size": size}
 
 
 class _explained:  # noqa: N801
@@ -225,44 +232,23 @@ def _schema() -> pa.Schema:
     )
 
 
-# Arrays are made from buffers and read from buffers: pyarrow's own conversions import pandas where
-# it is installed, which costs more than all the rest.
-
-
 def _batch(
     pa: Any, schema: pa.Schema, split: str, role: str, images: Images, rows: slice
 ) -> pa.RecordBatch:
     count = len(range(*rows.indices(len(images))))
-    offsets, data = images.paths[rows].arrow_buffers(f"{split}/")
-    labels: Sequence[str | None] = [None] * count
-    if images.conditions:
-        labels = images.conditions[rows]
-
-    def strings(values: Sequence[str | None]) -> pa.Array:
-        encoded = [b"" if value is None else value.encode() for value in values]
-        ends = np.cumsum([0, *map(len, encoded)]).astype(np.int32)
-        present = np.packbits([value is not None for value in values], bitorder="little")
-        buffers = [pa.py_buffer(b) for b in (present, ends, b"".join(encoded))]
-        return pa.Array.from_buffers(pa.string(), count, buffers)
-
-    def numbers(kind: pa.DataType, values: NDArray[Any]) -> pa.Array:
-        contiguous = np.ascontiguousarray(values)
-        return pa.Array.from_buffers(kind, count, [None, pa.py_buffer(contiguous)])
-
-    paths = [None, pa.py_buffer(offsets.astype(np.int32)), pa.py_buffer(data)]
     return pa.RecordBatch.from_arrays(
         [
-            pa.Array.from_buffers(pa.string(), count, paths),
-            strings([split] * count),
-            strings([role] * count),
-            numbers(pa.float64(), images.positions[rows, 0]),
-            numbers(pa.float64(), images.positions[rows, 1]),
-            strings(labels),
-            numbers(pa.int32(), images.sizes[rows, 1]),
-            numbers(pa.int32(), images.sizes[rows, 0]),
-            numbers(pa.int64(), images.bytes[rows]),
-            numbers(pa.binary(_DIGEST), images.digests[rows]),
-            numbers(pa.int64(), images.mtimes[rows]),
+            path_array(images.paths[rows], f"{split}/"),
+            text_array([split] * count),
+            text_array([role] * count),
+            number_array(pa.float64(), images.positions[rows, 0]),
+            number_array(pa.float64(), images.positions[rows, 1]),
+            text_array(images.conditions[rows] if images.conditions else [None] * count),
+            number_array(pa.int32(), images.sizes[rows, 1]),
+            number_array(pa.int32(), images.sizes[rows, 0]),
+            number_array(pa.int64(), images.bytes[rows]),
+            number_array(pa.binary(_DIGEST), images.digests[rows]),
+            number_array(pa.int64(), images.mtimes[rows]),
         ],
         schema=schema,
     )
@@ -287,14 +273,14 @@ def _images(file: pq.ParquetFile, groups: range, split: str, count: int) -> Imag
             if last > count:
                 break
             rows = slice(first, last)
-            positions[rows, 0] = _numbers(batch, "easting", np.float64)
-            positions[rows, 1] = _numbers(batch, "northing", np.float64)
-            sizes[rows, 0] = _numbers(batch, "height", np.int32)
-            sizes[rows, 1] = _numbers(batch, "width", np.int32)
-            lengths[rows] = _numbers(batch, "bytes", np.int64)
-            mtimes[rows] = _numbers(batch, "mtime_ns", np.int64)
-            digests[rows] = _numbers(batch, "sha256", np.uint8, _DIGEST)
-            bounds, block = _texts(batch.column("path"))
+            positions[rows, 0] = numbers(batch, "easting", np.float64)
+            positions[rows, 1] = numbers(batch, "northing", np.float64)
+            sizes[rows, 0] = numbers(batch, "height", np.int32)
+            sizes[rows, 1] = numbers(batch, "width", np.int32)
+            lengths[rows] = numbers(batch, "bytes", np.int64)
+            mtimes[rows] = numbers(batch, "mtime_ns", np.int64)
+            digests[rows] = numbers(batch, "sha256", np.uint8, _DIGEST)
+            bounds, block = texts(batch.column("path"))
             starts[rows] = bounds[:-1] + total
             ends[rows] = bounds[1:] + total
             # realloc of much memory moves pages, not bytes: paths are never there twice.
@@ -317,20 +303,3 @@ def _images(file: pq.ParquetFile, groups: range, split: str, count: int) -> Imag
         mtimes=mtimes,
         digests=digests,
     )
-
-
-def _numbers(
-    batch: pa.RecordBatch, name: str, dtype: type[np.generic], width: int = 1
-) -> NDArray[Any]:
-    """A column's values without a copy: (n,), or (n, width) of a column of fixed-size bytes."""
-    column = batch.column(name)
-    values = np.frombuffer(column.buffers()[1], dtype)
-    rows = values[column.offset * width : (column.offset + len(column)) * width]
-    return rows if width == 1 else rows.reshape(-1, width)
-
-
-def _texts(column: pa.Array) -> tuple[NDArray[np.int32], NDArray[np.uint8]]:
-    """Offsets (n + 1,) and bytes of a column of strings, without a copy."""
-    _, offsets, data = column.buffers()
-    bounds = np.frombuffer(offsets, np.int32)[column.offset : column.offset + len(column) + 1]
-    return bounds, np.frombuffer(data, np.uint8)

@@ -26,14 +26,16 @@ REGISTRY = Path(__file__).with_name("registry.toml")
 class SplitSpec:
     """What is known of a split; None is unknown.
 
-    `database`, `queries` and `train` are numbers of images; `ground_truth` and `content` are the
-    pinned fingerprints (hex SHA-256).
+    `database`, `queries` and `train` are numbers of images, `queries_with_positive` of queries with
+    a database image within 25 m; `ground_truth` and `content` are the pinned fingerprints (hex
+    SHA-256), content of the edition that the registry's sources give.
     """
 
     name: str
     database: int | None = None
     queries: int | None = None
     train: int | None = None
+    queries_with_positive: int | None = None
     ground_truth: str | None = None
     content: str | None = None
     note: str | None = None
@@ -54,10 +56,17 @@ class Source:
 
 @dataclass(frozen=True)
 class Edition:
-    """One of several circulating versions with equal names and different images."""
+    """One of several circulating versions with equal names and different images.
+
+    `database_size` is "WIDTHxHEIGHT" of every database image, `archive_sha256` the digest of its
+    archive, `content` the fingerprint of each split's images; unknown where left out.
+    """
 
     name: str
     images: str
+    database_size: str | None = None
+    archive_sha256: str | None = None
+    content: Mapping[str, str] = field(default_factory=dict)
     note: str | None = None
 
 
@@ -79,6 +88,8 @@ class DatasetSpec:
         Which rule of `vgbench.datasets.conditions` labels the queries; or None.
     packaged
         Whether the archive comes inside vgbench.
+    private
+        Whether it is the user's own; see `vgbench.datasets.private`.
     """
 
     id: str
@@ -91,6 +102,7 @@ class DatasetSpec:
     box: tuple[float, float, float, float] | None = None
     condition: str | None = None
     packaged: bool = False
+    private: bool = False
     sources: tuple[Source, ...] = ()
     editions: tuple[Edition, ...] = field(default=())
 
@@ -169,6 +181,12 @@ def _count(value: Any) -> str | None:
     return None if fits else f"must be a number of images, 1 or more, not {value!r}"
 
 
+def _fingerprints(value: Any) -> str | None:
+    if isinstance(value, dict) and all(_fingerprint(digest) is None for digest in value.values()):
+        return None
+    return f"must be a table of splits with fingerprints of 64 hex digits, not {value!r}"
+
+
 def _box(value: Any) -> str | None:
     if (
         isinstance(value, list)
@@ -205,6 +223,7 @@ _SPLIT: dict[str, Check] = {
     "database": _count,
     "queries": _count,
     "train": _count,
+    "queries_with_positive": _count,
     "ground_truth": _fingerprint,
     "content": _fingerprint,
     "note": _text,
@@ -218,7 +237,14 @@ _SOURCE: dict[str, Check] = {
     "sha256": _fingerprint,
     "note": _text,
 }
-_EDITION: dict[str, Check] = {"name": _text, "images": _text, "note": _text}
+_EDITION: dict[str, Check] = {
+    "name": _text,
+    "images": _text,
+    "database_size": _matches(r"[1-9]\d*x[1-9]\d*", "WIDTHxHEIGHT in pixels"),
+    "archive_sha256": _fingerprint,
+    "content": _fingerprints,
+    "note": _text,
+}
 
 
 def _dataset(key: str, table: Any, problems: list[str]) -> DatasetSpec | None:
