@@ -42,6 +42,7 @@ class Request:
         self.handler.send_response(status)
         for name, value in headers.items():
             self.handler.send_header(name, value)
+        self.handler.send_header("Connection", "close")
         self.handler.end_headers()
 
     def body(self, data: bytes, seconds: float = 0.0) -> None:
