@@ -48,7 +48,7 @@ def test_help_comes_in_the_time_of_a_blink() -> None:
             times.append(time.perf_counter() - started)
         return min(times)
 
-    assert fastest("-m", "vgbench", "--help") < fastest("-c", "import typer, rich.panel") + 0.3
+    assert fastest("-m", "vgbench", "--help") < 5 * fastest("-c", "import typer, rich.panel")
 
 
 def test_an_error_is_one_message_and_exit_code_1(vgbench: Vgbench) -> None:

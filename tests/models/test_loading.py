@@ -16,8 +16,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from vgbench.errors import ModelError
-from vgbench.models import LoadedModel, build, load_model, save_model, untrained_model
-from vgbench.models import loading as loading_module
+from vgbench.models import LoadedModel, build, included, load_model, save_model, untrained_model
 from vgbench.models.recognition import recognise
 
 STUDY = "resnet18(layer2)+gem+fc512"
@@ -456,15 +455,11 @@ def test_content_that_is_no_state_dictionary_is_described(
 def test_without_the_reference_weights_the_installation_is_called_incomplete(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(loading_module, "REFERENCE_FILE", "absent.safetensors")
+    monkeypatch.setattr(included, "REFERENCE_FILE", "absent.safetensors")
     assert "Reinstall" in refusal("reference")
 
 
 def test_the_reference_model_is_the_study_network() -> None:
-    try:
-        loading_module.reference_path()
-    except ModelError:
-        pytest.skip("the reference weights are not in this copy")
     model = load_model("reference")
     assert model.is_reference
     assert model.architecture == STUDY

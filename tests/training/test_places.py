@@ -40,9 +40,9 @@ def test_places_with_fewer_than_four_images_are_left_out(folder: Path) -> None:
 
 def test_an_item_is_four_different_images_of_one_place(folder: Path) -> None:
     item = Places(folder, lambda image: image)[2]
-    assert item.shape == (IMAGES_PER_PLACE, 3, 12, 16)
+    assert item.shape == (IMAGES_PER_PLACE, 12, 16, 3)
     assert item.dtype == torch.uint8
-    reds, greens = item[:, 0].float().mean((1, 2)), item[:, 1].float().mean((1, 2))
+    reds, greens = item[..., 0].float().mean((1, 2)), item[..., 1].float().mean((1, 2))
     assert float(reds.max() - reds.min()) < 4
     assert len({round(float(green) / 40) for green in greens}) == IMAGES_PER_PLACE
 
@@ -51,8 +51,8 @@ def test_a_batch_says_which_images_are_of_one_place(folder: Path) -> None:
     batches = list(Places(folder, lambda image: image).batches(4, epoch=0, workers=0))
     assert len(batches) == 1  # the two places left over make no batch
     images, labels = batches[0]
-    assert images.shape == (16, 3, 12, 16)
-    reds = images[:, 0].float().mean((1, 2))
+    assert images.shape == (16, 12, 16, 3)
+    reds = images[..., 0].float().mean((1, 2))
     for place in range(4):
         own = reds[labels == place]
         assert len(own) == IMAGES_PER_PLACE

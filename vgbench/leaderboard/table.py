@@ -37,6 +37,7 @@ from vgbench.leaderboard.columns import (
 )
 from vgbench.leaderboard.document import TIME_FORMAT, Document, read_document
 from vgbench.leaderboard.entry import Card, Entry
+from vgbench.leaderboard.status import believed_status
 from vgbench.places import board_root
 
 if TYPE_CHECKING:
@@ -173,6 +174,7 @@ def submission_rows(document: Document, digest: str) -> list[Row]:
         shared
         | _card_columns(document.card)
         | _entry_columns(entry)
+        | {"status": believed_status(entry, document.card.weights_digest)}
         | {"top": stored.top if stored else None}
         for entry, stored in zip(document.entries, document.predictions, strict=True)
     ]
@@ -199,7 +201,7 @@ def _entry_columns(entry: Entry) -> Row:
     row: Row = {
         name: getattr(entry, name)
         for name in (
-            "status", "dataset", "split", "ground_truth", "content", "protocol", "threshold",
+            "dataset", "split", "ground_truth", "content", "protocol", "threshold",
             "database", "queries", "queries_without_positives", "distance", "dimension",
             "image_size", "resize", "device",
         )

@@ -147,7 +147,11 @@ def title_parts(ranking: Ranking) -> list[str]:
             f"one query is {ranking.smallest_step:.2g} points",
         ]
         if without := ranking.places[0].row["queries_without_positives"]:
-            parts.append(f"{without:,} queries have no positive")
+            parts.append(
+                "one query has no positive"
+                if without == 1
+                else f"{without:,} queries have no positive"
+            )
     if ranking.apart:
         parts.append(clean_text(ranking.apart))
     return parts

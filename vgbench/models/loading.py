@@ -5,7 +5,6 @@ from __future__ import annotations
 import difflib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from importlib import resources
 from pathlib import Path
 
 import torch
@@ -14,13 +13,9 @@ from torch import Tensor
 from vgbench.errors import ModelError, first_ten
 from vgbench.models.architectures import Architecture, build, parse_architecture
 from vgbench.models.checkpoints import Checkpoint, read_checkpoint
+from vgbench.models.included import REFERENCE, reference_file
 from vgbench.models.networks import DescriptorNetwork
 from vgbench.models.recognition import layout_of, recognise
-
-REFERENCE = "reference"
-"""The name of the model that comes with the package."""
-
-REFERENCE_FILE = "study-demo-city.safetensors"
 
 _COUNTER = ".num_batches_tracked"
 
@@ -106,8 +101,7 @@ def reference_path() -> Path:
     ModelError
         When the package was installed without them.
     """
-    file = resources.files("vgbench.models").joinpath("reference", REFERENCE_FILE)
-    path = Path(str(file))
+    path = reference_file()
     if not path.is_file():
         raise ModelError(
             f"The reference model is not in this installation ({path} is missing). Reinstall "

@@ -29,7 +29,7 @@ IMAGES_PER_PLACE = 4
 class Places(Dataset[Tensor]):
     """The places of a folder whose image names carry a place id, as GSV-XS has them.
 
-    An item is a uint8 tensor (4, 3, H, W): four images of a place. Which four, and how they are
+    An item is a uint8 tensor (4, H, W, 3): four images of a place. Which four, and how they are
     augmented, depends on `seed`, `epoch` and the place alone, whatever process makes the item.
 
     Parameters
@@ -72,10 +72,10 @@ class Places(Dataset[Tensor]):
         images = [
             np.asarray(self.transform(Image.fromarray(self.images[index]))) for index in chosen
         ]
-        return torch.from_numpy(np.stack(images)).permute(0, 3, 1, 2)
+        return torch.from_numpy(np.stack(images))
 
     def batches(self, places: int, epoch: int, workers: int = 2) -> Iterator[tuple[Tensor, Tensor]]:
-        """One epoch: images, uint8 (4 × places, 3, H, W), and the place of each, int64.
+        """One epoch: images, uint8 (4 × places, H, W, 3), and the place of each, int64.
 
         Every place comes once, in an order drawn from the seed and the epoch. An incomplete last
         batch is left out, since the losses compare places within a batch.

@@ -20,17 +20,16 @@ from collections.abc import Callable
 from pathlib import Path
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 from torchvision.transforms import v2
 
 from vgbench.datasets import load_dataset
+from vgbench.descriptors.images import normalise
 from vgbench.evaluation import evaluate
 from vgbench.models import save_model, untrained_model
 from vgbench.training.places import Places
 
 ARCHITECTURE = "resnet18(layer2)+gem+fc512"
-MEAN = (0.485, 0.456, 0.406)
-DEVIATION = (0.229, 0.224, 0.225)
 
 
 def train(
@@ -78,7 +77,7 @@ def train(
         for images, labels in places.batches(places_per_batch, epoch):
             optimizer.zero_grad(set_to_none=True)
             with torch.autocast(device, torch.bfloat16, enabled=half):
-                descriptors = network(_normalise(images.to(device)))
+                descriptors = network(normalise(images.to(device)))
             loss = loss_of(descriptors.float(), labels.to(device))
             loss.backward()
             optimizer.step()
@@ -100,22 +99,15 @@ def train(
     return best, curve
 
 
-def _normalise(images: Tensor) -> Tensor:
-    """Images uint8 (B, 3, H, W) to floats with ImageNet's mean and deviation, channels last."""
-    mean = torch.tensor(MEAN, device=images.device).view(1, 3, 1, 1)
-    deviation = torch.tensor(DEVIATION, device=images.device).view(1, 3, 1, 1)
-    return ((images / 255 - mean) / deviation).contiguous(memory_format=torch.channels_last)
-
-
 def _half_precision(network: nn.Module, device: str) -> bool:
     """Whether bfloat16 is faster here: some processors have it, on others it is very slow."""
-    images = torch.randint(0, 255, (16, 3, 192, 256), dtype=torch.uint8, device=device)
+    images = torch.randint(0, 255, (16, 192, 256, 3), dtype=torch.uint8, device=device)
     fastest = {}
     for half in (False, True):
         for _ in range(2):
             started = time.perf_counter()
             with torch.autocast(device, torch.bfloat16, enabled=half):
-                descriptors = network(_normalise(images))
+                descriptors = network(normalise(images))
             descriptors.float().square().mean().backward()
             if device == "cuda":
                 torch.cuda.synchronize()
