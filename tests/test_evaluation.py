@@ -155,6 +155,13 @@ def test_rows_that_are_not_finite_are_named_by_image(
         score(good_descriptors, city)
 
 
+def test_descriptors_too_far_apart_for_float32_are_refused(
+    city: Path, good_descriptors: NDArray[np.float32]
+) -> None:
+    with pytest.raises(DescriptorError, match="scale them down"):
+        score(good_descriptors.astype(np.float64) * 1e60, city)
+
+
 def test_too_few_predictions_and_unknown_distances_are_refused(
     city: Path, good_descriptors: NDArray[np.float32]
 ) -> None:

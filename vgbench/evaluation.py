@@ -217,6 +217,10 @@ def score(
         fingerprint = pool.submit(digest, database, queries)
         check_descriptors(database, queries, dataset.database_paths, dataset.query_paths)
         predictions = search(database, queries, k=top, distance=distance)
+        if not np.isfinite(predictions.distances).all():
+            raise DescriptorError(
+                "Distances between the descriptors are too large for float32: scale them down."
+            )
         searched = time.perf_counter()
         ranks = first_hit(
             predictions.rows, dataset.database_positions, dataset.query_positions, threshold
