@@ -98,13 +98,17 @@ def places_of(name: str, spec: DatasetSpec | None, from_url: str | None = None) 
 
 
 def known_digests(spec: DatasetSpec | None) -> frozenset[str]:
-    """Give every digest that the registry knows for an archive of this dataset."""
+    """Give the digests that an archive of this dataset may have; empty: any.
+
+    It may have any, too, while an edition's digest is unknown and no source has one.
+    """
     if spec is None:
         return frozenset()
-    of_editions = (getattr(edition, "archive_sha256", None) for edition in spec.editions)
-    return frozenset(
-        digest for digest in (*(s.sha256 for s in spec.sources), *of_editions) if digest
-    )
+    of_sources = {source.sha256 for source in spec.sources if source.sha256}
+    of_editions = [edition.archive_sha256 for edition in spec.editions]
+    if not of_sources and not all(of_editions):
+        return frozenset()
+    return frozenset(of_sources.union(digest for digest in of_editions if digest))
 
 
 def archive_name(name: str, spec: DatasetSpec | None, from_url: str | None = None) -> str:
