@@ -11,8 +11,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from vgbench.datasets.conditions import conditions
+from vgbench.datasets.conditions import DERIVED, conditions
 from vgbench.datasets.manifest import Images, SplitManifest
+from vgbench.datasets.overrides import read_override
 from vgbench.datasets.registry import DatasetSpec
 from vgbench.datasets.scanning import Examined, examine_files
 from vgbench.errors import DatasetChanged, first_ten
@@ -51,6 +52,11 @@ class Dataset:
         Whether it is a dataset that the registry knows.
     pinned
         Whether the registry pins this very ground truth.
+    conditions_from
+        Where the conditions are from: "stated" in names, "derived" from them by a rule,
+        "overridden" by the user's file; None without conditions.
+    folder_given
+        Whether it was opened by the path of its folder.
     """
 
     id: str
@@ -67,6 +73,8 @@ class Dataset:
     content: str
     registered: bool = False
     pinned: bool = False
+    conditions_from: str | None = None
+    folder_given: bool = False
     role_folders: Mapping[str, Path] = field(default_factory=dict)
     images: Mapping[str, Images] = field(default_factory=dict, repr=False)
     advice: str = "Load it again: images that changed are then read anew."
@@ -197,6 +205,7 @@ def make_dataset(
     *,
     split_name: str | None = None,
     advice: str | None = None,
+    override: Path | None = None,
 ) -> Dataset:
     """Make the value that users get from one split of a manifest.
 
@@ -210,13 +219,21 @@ def make_dataset(
         What the split is called, where that is not the manifest's name for it.
     advice
         What to do when images have changed.
+    override
+        A file of conditions that the user states, if it exists.
     """
     database, queries = split.images["database"], split.images["queries"]
     name_of_split = split_name or split.name
     labels = queries.conditions
     if labels is None and spec is not None:
         labels = conditions(spec.condition, queries.paths)
+    origin = None
+    if labels is not None:
+        origin = "derived" if spec is not None and spec.condition in DERIVED else "stated"
+    if override is not None and override.is_file():
+        labels, origin = read_override(override, queries.paths, labels), "overridden"
     known = spec.splits.get(name_of_split) if spec else None
+    official = spec is not None and not spec.private
     folders = {role: root / folder for role, folder in split.folders.items()}
     extra = {} if advice is None else {"advice": advice}
     return Dataset(
@@ -232,8 +249,9 @@ def make_dataset(
         query_sizes=queries.sizes,
         ground_truth=split.ground_truth,
         content=split.content,
-        registered=spec is not None,
-        pinned=known is not None and known.ground_truth == split.ground_truth,
+        registered=official,
+        pinned=official and known is not None and known.ground_truth == split.ground_truth,
+        conditions_from=origin,
         role_folders=folders,
         images=split.images,
         **extra,

@@ -22,6 +22,7 @@ from vgbench.datasets.manifest_file import (
 )
 from vgbench.datasets.names import positions
 from vgbench.datasets.placing import holding, placed
+from vgbench.datasets.private import load_private
 from vgbench.datasets.registry import DatasetSpec, load_registry
 from vgbench.datasets.scanning import (
     Broken,
@@ -108,7 +109,7 @@ def import_packaged(name: str, archive: Path, root: Path, replace: bool = False)
 
 def _import(name: str, source: Path, root: Path, link: bool, replace: bool) -> Path:
     target = root / name
-    spec = load_registry().get(name)
+    spec = load_registry().get(name) or load_private(root).get(name)
     if target.exists():
         if source.resolve() == target.resolve():
             return _renew(target, spec)

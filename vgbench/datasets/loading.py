@@ -8,6 +8,7 @@ import hashlib
 import os
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,9 @@ from vgbench.datasets.dataset import Dataset, make_dataset
 from vgbench.datasets.expectations import recognise, slug
 from vgbench.datasets.layout import SPLITS, find_layout
 from vgbench.datasets.manifest import Manifest, build_manifest, relative_folder
+from vgbench.datasets.overrides import FILE as OVERRIDE
+from vgbench.datasets.overrides import override_path
+from vgbench.datasets.private import load_private
 from vgbench.datasets.registry import DatasetSpec, load_registry
 from vgbench.datasets.scanning import Found, scan
 from vgbench.errors import DatasetError, DatasetNotFound, UsageError, VgbenchError
@@ -68,7 +72,7 @@ def load_dataset(
         raise UsageError(f"{name!r} names the split {asked}, and split={split!r} another.")
     split = split or asked
     if not is_installed(known, root):
-        spec = load_registry()[known]
+        spec = load_registry().get(known) or load_private(root)[known]
         if spec.packaged:
             _unpack(spec, root)
         elif Path(name).is_dir():
@@ -91,9 +95,9 @@ def _as_name(text: str, root: Path) -> tuple[str | None, str | None]:
     head, _, split = text.partition("/")
     if "/" in split or head in ("", ".", "..", "~"):
         return None, None
-    registry = load_registry()
+    registry, private = load_registry(), load_private(root)
     for candidate in (head, slug(head)):  # people type sf_xs, as the archives have it
-        if candidate in registry or is_installed(candidate, root):
+        if candidate in registry or is_installed(candidate, root) or candidate in private:
             if candidate != head and Path(text).is_dir():
                 break
             return candidate, split or None
@@ -103,7 +107,7 @@ def _as_name(text: str, root: Path) -> tuple[str | None, str | None]:
 def _open_installed(name: str, split: str | None, root: Path) -> Dataset:
     from vgbench.datasets.manifest_file import MANIFEST, UnreadableManifestError, read_manifest
 
-    spec = load_registry().get(name)
+    spec = load_registry().get(name) or load_private(root).get(name)
     split = split or "test"
     folder = root / name
     again = (
@@ -137,7 +141,8 @@ def _open_installed(name: str, split: str | None, root: Path) -> Dataset:
             f"{len(chosen):,} images are in {folder / chosen.folders['train']}."
         )
     advice = f"To see all: vgbench datasets verify {name}\nTo repair it, {again}"
-    return make_dataset(name, folder, chosen, spec, advice=advice)
+    override = override_path(root, name, split)
+    return make_dataset(name, folder, chosen, spec, advice=advice, override=override)
 
 
 def _outdated(spec: DatasetSpec, manifest: Manifest) -> bool:
@@ -173,13 +178,18 @@ def _open_folder(folder: Path, split: str | None, root: Path) -> Dataset:
     name = _name_of(folder)
     manifest = _current_manifest(folder, {split: roles}, found, _cache_file(root, folder, split))
     chosen = manifest.splits[split]
+    override = roles["queries"].parent / OVERRIDE
     recognised = recognise(chosen, name)
     if recognised:
         spec, split_name = recognised
-        return make_dataset(spec.id, folder, chosen, spec, split_name=split_name)
-    if name in load_registry():
-        name += "-unregistered"  # it bears the name of a registered dataset and is not that
-    return make_dataset(name, folder, chosen, None)
+        opened = make_dataset(
+            spec.id, folder, chosen, spec, split_name=split_name, override=override
+        )
+    else:
+        if name in load_registry():
+            name += "-unregistered"  # it bears the name of a registered dataset and is not that
+        opened = make_dataset(name, folder, chosen, None, override=override)
+    return replace(opened, folder_given=True)
 
 
 def _current_manifest(
@@ -279,7 +289,8 @@ def _not_found(name: str, root: Path) -> DatasetNotFound:
     if close:
         lines.append(f"Did you mean {' or '.join(close)}?")
     lines.append("Installed: " + (", ".join(f"{i}/{s}" for i, s in here) or "nothing yet") + ".")
-    missing = [spec for spec in registry.values() if not is_installed(spec.id, root)]
+    specs = [*registry.values(), *load_private(root).values()]
+    missing = [spec for spec in specs if not is_installed(spec.id, root)]
     lines += [f"{spec.id}: {spec.how_to_get}" for spec in missing]
     lines.append("Any folder with database/ and queries/ in it works by its path.")
     return DatasetNotFound("\n".join(lines))
