@@ -201,6 +201,7 @@ def test_what_is_not_there_is_answered_with_what_is(make_folder: MakeFolder) -> 
         load_dataset("tokio-xs")
     text = str(error.value)
     assert "Did you mean tokyo-xs" in text and "Installed: my-set/test" in text
+    assert "vgbench datasets download sf-xs" in text
     assert "vgbench datasets import sf-xs sf_xs.zip" in text
     with pytest.raises(DatasetNotFound, match="sf-xs is not installed in .* sf_xs.zip"):
         load_dataset("sf_xs/val")

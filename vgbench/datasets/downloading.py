@@ -1,7 +1,8 @@
 """From a name to an installed dataset: its archive from the first source that gives it, imported.
 
-Several datasets come side by side; each is unpacked when its archive is complete. A killed download
-goes on where it was, and processes that want the same dataset wait for each other.
+Several archives come side by side; when all have come, or failed, they are unpacked one after the
+other. A killed download goes on where it was, and processes that want the same dataset wait for
+each other.
 """
 
 from __future__ import annotations

@@ -111,8 +111,15 @@ class DatasetSpec:
         """What to do to have the dataset, in a sentence."""
         if self.packaged:
             return "It comes with vgbench and is unpacked on first use."
-        where = self.sources[0].file if self.sources else "its folder or archive"
-        return f"Get {where} and run: vgbench datasets import {self.id} {where}"
+        if not self.sources:
+            return (
+                "Get its folder or archive and run: vgbench datasets import "
+                f"{self.id} FOLDER|ARCHIVE"
+            )
+        return (
+            f"Run: vgbench datasets download {self.id} (or, with the archive at hand: vgbench "
+            f"datasets import {self.id} {self.sources[0].file})"
+        )
 
 
 @lru_cache(maxsize=1)
