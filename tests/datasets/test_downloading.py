@@ -86,7 +86,7 @@ def registry(monkeypatch: pytest.MonkeyPatch, *sources: str, **changes: str) -> 
         lines += ["[[town.sources]]", kind, 'file = "town.zip"']
         lines += [f'{key} = "{value}"' for key, value in changes.items()]
     specs = parse_registry("\n".join(lines))
-    monkeypatch.setattr(downloading_module, "load_registry", lambda: specs)
+    monkeypatch.setattr(downloading_module, "find_spec", lambda name, root: specs.get(name))
 
 
 def test_a_name_becomes_an_installed_dataset_and_the_archive_goes(
@@ -296,6 +296,40 @@ def test_without_room_nothing_is_fetched(
     assert [p for p in (root / ".downloads").rglob("*") if p.is_file()] == []
 
 
+def test_names_are_taken_as_people_type_them(server: Any, hamlet: bytes) -> None:
+    server.put("sf_xs.zip", hamlet)
+    with pytest.raises(DatasetError, match="is not sf-xs as the registry knows it"):
+        download_dataset("sf_xs", from_url=f"{server.url}/", policy=QUICK)
+
+
+def test_the_users_own_registry_counts(server: Any, root: Path, hamlet: bytes) -> None:
+    root.mkdir(exist_ok=True)
+    url = server.put("hamlet.zip", hamlet)
+    (root / "registry.toml").write_text(
+        'schema = 1\n[hamlet]\ntitle = "H"\ndescription = ""\nterms = ""\n'
+        "[hamlet.splits.test]\ndatabase = 4\n[[hamlet.sources]]\n"
+        f'kind = "url"\nurl = "{url}"\nfile = "hamlet.zip"\n'
+    )
+    download_dataset("hamlet", policy=QUICK)
+    assert len(load_dataset("hamlet")) == 6
+
+
+def test_a_full_disk_is_said_and_what_came_is_kept(server: Any, root: Path, town: bytes) -> None:
+    resource = pytest.importorskip("resource")
+    url = server.put("town.zip", town)
+    limit = len(town) // 2
+    full = subprocess.run(
+        [sys.executable, "-c", CHILD, url],
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit)),
+        capture_output=True, text=True,
+    )  # fmt: skip
+    assert "VgbenchError: Cannot write" in full.stderr and not (root / "town").exists()
+    part = root / ".downloads" / "town" / "town.zip.part"
+    assert part.read_bytes() == town[:limit]
+    (done,) = download_datasets(["town"], from_url=url, policy=QUICK)
+    assert done.received == len(town) - limit
+
+
 def test_several_come_side_by_side_and_one_that_fails_keeps_no_other_away(
     server: Any, root: Path, town: bytes, hamlet: bytes
 ) -> None:
@@ -317,9 +351,13 @@ def test_usage_is_checked_before_anything_is_done(
         download_datasets(["a", "b"], from_url="http://127.0.0.1:9/a.zip")
     with pytest.raises(UsageError, match="http"):
         download_dataset("a", from_url="ftp://example.org/a.zip")
+    with pytest.raises(UsageError, match="whole: vgbench datasets download sf-xs"):
+        download_dataset("sf-xs/test")
     with pytest.raises(UsageError, match="name"):
         download_dataset("../a", from_url="http://127.0.0.1:9/a.zip")
-    with pytest.raises(DatasetNotFound, match="a is no registered dataset.*--from URL"):
+    with pytest.raises(
+        DatasetNotFound, match="no dataset 'a' .* sf-xs, tokyo-xs, gsv-xs.*--from URL"
+    ):
         download_dataset("a")
     monkeypatch.setenv("VGBENCH_MIRROR", "/local/folder")
     with pytest.raises(UsageError, match="VGBENCH_MIRROR"):

@@ -19,12 +19,14 @@ from pathlib import Path
 from typing import Any
 
 from vgbench.datasets.archives import is_archive
+from vgbench.datasets.expectations import slug
 from vgbench.datasets.importing import import_dataset
 from vgbench.datasets.loading import NAME, is_installed, load_dataset
 from vgbench.datasets.lockfile import Lock, lock_path, read_lock, write_lock
 from vgbench.datasets.meters import meters
 from vgbench.datasets.patience import Meter, Policy, TransferError
-from vgbench.datasets.registry import DatasetSpec, load_registry
+from vgbench.datasets.private import find_spec
+from vgbench.datasets.registry import DatasetSpec
 from vgbench.datasets.sources import Place, archive_name, known_digests, places_of
 from vgbench.datasets.transfer import Fetched, fetch
 from vgbench.errors import ArchiveError, DatasetError, DownloadError, UsageError, VgbenchError
@@ -180,9 +182,14 @@ class _Job:
     def of(
         cls, name: str, root: Path, from_url: str | None, replace: bool, keep: bool, policy: Policy
     ) -> _Job:
+        head, _, split = name.partition("/")
+        if split and NAME.fullmatch(head):
+            raise UsageError(f"A dataset is downloaded whole: vgbench datasets download {head}")
         if not NAME.fullmatch(name):
             raise UsageError(f"{name!r} cannot be a dataset's name. See: vgbench datasets list")
-        spec = load_registry().get(name)
+        spec = find_spec(name, root)
+        if spec is None and (spec := find_spec(slug(name), root)):  # people type sf_xs
+            name = spec.id
         places = [] if spec and spec.packaged else places_of(name, spec, from_url)
         target = root / DOWNLOADS / name / archive_name(name, spec, from_url)
         return cls(name, spec, root, places, target, replace, keep, policy)
@@ -320,8 +327,8 @@ class _Job:
         if archive and not self.keep:
             archive.unlink()
             archive = None
-        for ending in (".part", ".part.json"):
-            self.target.with_name(self.target.name + ending).unlink(missing_ok=True)
+        for left in (*self.target.parent.glob("*.part"), *self.target.parent.glob("*.part.json")):
+            left.unlink(missing_ok=True)
         for folder in (self.target.parent, self.target.parent.parent):
             with contextlib.suppress(OSError):  # not empty
                 folder.rmdir()

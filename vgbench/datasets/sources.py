@@ -12,7 +12,7 @@ import requests
 
 from vgbench.datasets.drive import DriveFile, drive_id
 from vgbench.datasets.patience import Policy, get
-from vgbench.datasets.registry import DatasetSpec
+from vgbench.datasets.registry import DatasetSpec, load_registry
 from vgbench.datasets.transfer import Source
 from vgbench.errors import DatasetNotFound, UsageError
 
@@ -75,7 +75,7 @@ def places_of(name: str, spec: DatasetSpec | None, from_url: str | None = None) 
     places = []
     for address, chosen_by, folder in (
         (from_url, "--from", bool(from_url and from_url.endswith("/"))),
-        (os.environ.get(MIRROR), f"${MIRROR}", True),
+        (os.environ.get(MIRROR) if spec else None, f"${MIRROR}", True),
     ):
         if not address:
             continue
@@ -90,9 +90,15 @@ def places_of(name: str, spec: DatasetSpec | None, from_url: str | None = None) 
         elif source_spec.url:
             places.append(Place(_source(source_spec.url), expected=digests))
     if not places:
-        known_name = "has no address in the registry" if spec else "is no registered dataset"
+        if spec:
+            raise DatasetNotFound(
+                f"No address is registered for {name}. If you have one: vgbench datasets download "
+                f"{name} --from URL"
+            )
+        choices = [other.id for other in load_registry().values() if other.sources]
         raise DatasetNotFound(
-            f"{name} {known_name}. Give one: vgbench datasets download {name} --from URL"
+            f"There is no dataset {name!r} to download. There are {', '.join(choices)}; any other "
+            f"needs its address: vgbench datasets download {name} --from URL"
         )
     return places
 

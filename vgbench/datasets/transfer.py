@@ -193,9 +193,11 @@ class _Transfer:
             except (HTTPError, OSError) as error:
                 if not isinstance(error, HTTPError) and not _of_network(error):
                     raise  # the disk's
-                if self.part.have > furthest:
+                if (gained := self.part.have - furthest) > 0:
                     furthest = self.part.have
                     patience = Patience.of(self.policy, self.meter)
+                    if gained < self.policy.block:  # a drop at a time: not in a hurry
+                        self.meter.stop.wait(self.policy.backoff)
                 try:
                     patience = patience.increment("GET", self.source.label, error=error)
                 except MaxRetryError:
