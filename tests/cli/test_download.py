@@ -74,6 +74,7 @@ def test_a_failure_is_one_message_and_exit_code_1(vgbench: Run, server: Any) -> 
 
 def test_a_terminal_shows_bytes_rate_and_time_left(server: Any, archive: bytes) -> None:
     url = server.put("city.zip", archive)
+    server.script.append(server.says(503, headers={"Retry-After": "1"}))
     server.always = server.but(seconds=1.5)
     ours, theirs = pty.openpty()
     process = subprocess.Popen(
@@ -91,6 +92,7 @@ def test_a_terminal_shows_bytes_rate_and_time_left(server: Any, archive: bytes) 
     assert process.wait(timeout=30) == 0
     text = shown.decode()
     assert "my-city" in text and "kB" in text and "kB/s" in text and ":0" in text
+    assert "(again in 1 s)" in text
 
 
 def test_an_interrupt_ends_it_soon_and_the_next_run_goes_on(

@@ -25,10 +25,10 @@ from vgbench.datasets import (
     installed,
     load_dataset,
 )
-from vgbench.datasets import downloading as downloading_module
 from vgbench.datasets import drive as drive_module
-from vgbench.datasets.downloading import _alone
+from vgbench.datasets import obtaining as obtaining_module
 from vgbench.datasets.lockfile import lock_path, read_lock
+from vgbench.datasets.obtaining import alone
 from vgbench.datasets.patience import Policy
 from vgbench.datasets.registry import parse_registry
 from vgbench.datasets.sources import known_digests, places_of
@@ -86,7 +86,7 @@ def registry(monkeypatch: pytest.MonkeyPatch, *sources: str, **changes: str) -> 
         lines += ["[[town.sources]]", kind, 'file = "town.zip"']
         lines += [f'{key} = "{value}"' for key, value in changes.items()]
     specs = parse_registry("\n".join(lines))
-    monkeypatch.setattr(downloading_module, "find_spec", lambda name, root: specs.get(name))
+    monkeypatch.setattr(obtaining_module, "find_spec", lambda name, root: specs.get(name))
 
 
 def test_a_name_becomes_an_installed_dataset_and_the_archive_goes(
@@ -164,7 +164,7 @@ def test_when_no_source_gives_it_one_error_names_all_and_the_way_by_hand(
     assert f"open {server.url}/file/d/1q7usSe9/view in a browser" in lines[7]
     assert "vgbench datasets import town ~/Downloads/town.zip" in lines[7]
     assert "secret" not in str(raised.value)
-    assert not (root / "town").exists() and not (root / "town.lock.json").exists()
+    assert visible(root) == []
 
 
 def _local_drive(host: str) -> Callable[..., None]:
@@ -285,6 +285,20 @@ def test_an_archive_that_was_complete_before_is_not_fetched_again(
     assert (done.received, done.bytes, server.log) == (0, len(town), [])
 
 
+def test_a_run_ended_after_unpacking_is_recorded_and_cleaned_by_the_next(
+    server: Any, root: Path, town: bytes
+) -> None:
+    url = server.put("town.zip", town)
+    download_dataset("town", from_url=url, keep_archive=True, policy=QUICK)
+    first = read_lock(root, "town")
+    lock_path(root, "town").rename(root / ".vgbench-tmp-town+lock.json")
+    (root / ".downloads" / "town" / ".vgbench-tmp-abc.json").write_text("{")
+    download_dataset("town", from_url=url, policy=QUICK)
+    again = read_lock(root, "town")
+    assert first and again and (first.sha256, first.bytes) == (again.sha256, again.bytes)
+    assert visible(root) == ["town", "town.lock.json"]
+
+
 def test_without_room_nothing_is_fetched(
     server: Any, root: Path, town: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -378,6 +392,7 @@ def test_links_of_drive_are_taken_as_drive_and_passwords_stay_secret() -> None:
 CHILD = """
 import sys
 from vgbench.datasets import download_dataset
+from vgbench.datasets.obtaining import alone
 from vgbench.datasets.patience import Policy
 quick = Policy(tries=2, connect=1.0, read=1.0, backoff=0.02, jitter=0.01, block=16384)
 print("ready", flush=True)
@@ -407,7 +422,7 @@ def test_processes_that_want_the_same_wait_for_each_other(
 
 def test_a_held_lock_is_no_way_around(root: Path, server: Any, town: bytes) -> None:
     url = server.put("town.zip", town)
-    with _alone(root, "town"):
+    with alone(root, "town"):
         waiting = threading.Thread(
             target=download_dataset, args=("town",), kwargs={"from_url": url, "policy": QUICK}
         )

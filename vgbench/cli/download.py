@@ -10,7 +10,7 @@ from vgbench.cli import options
 
 
 def download(
-    names: Annotated[list[str], typer.Argument(metavar="NAME...", show_default=False)],
+    names: Annotated[list[str], typer.Argument(metavar="NAME", show_default=False)],
     from_url: Annotated[
         Optional[str],  # noqa: UP045
         typer.Option(

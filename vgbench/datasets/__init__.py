@@ -15,9 +15,10 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from vgbench.datasets.catalogue import Description, describe, installed, list_datasets
     from vgbench.datasets.dataset import Dataset
-    from vgbench.datasets.downloading import Downloaded, download_dataset, download_datasets
+    from vgbench.datasets.downloading import download_dataset, download_datasets
     from vgbench.datasets.importing import import_dataset
     from vgbench.datasets.loading import load_dataset
+    from vgbench.datasets.obtaining import Downloaded
     from vgbench.datasets.registry import DatasetSpec, load_registry
     from vgbench.datasets.verification import VerificationReport, verify_dataset
 
@@ -26,7 +27,7 @@ _HOMES = {
     "DatasetSpec": "registry",
     "Description": "catalogue",
     "VerificationReport": "verification",
-    "Downloaded": "downloading",
+    "Downloaded": "obtaining",
     "describe": "catalogue",
     "download_dataset": "downloading",
     "download_datasets": "downloading",

@@ -209,7 +209,7 @@ def reason_of(error: Exception, policy: Policy) -> str:
         seconds = policy.connect if what == "connection" else policy.read
         return f"no {what} within {seconds:g} s, tried {policy.tries + 1} times"
     if "NameResolution" in text or "getaddrinfo" in text or "Name or service" in text:
-        return "its name is not known here: is there a network?"
+        return "its name cannot be looked up: no network, or a misspelt address"
     if "refused" in text:
         return f"the connection was refused, tried {policy.tries + 1} times"
     return f"the connection broke off, tried {policy.tries + 1} times"
