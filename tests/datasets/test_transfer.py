@@ -485,3 +485,41 @@ def test_archives_are_known_by_their_first_bytes() -> None:
     refuse_no_archive(zip_of(1)[:512], "text/html")
     with pytest.raises(TransferError, match="text/plain that begins b'hello'"):
         refuse_no_archive(b"hello", "text/plain")
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_whatever_a_server_does_the_bytes_are_those_of_one_file_or_none(
+    server: Any, target: Path, seed: int
+) -> None:
+    chance = random.Random(seed)
+    facts = chance.choice(
+        [{}, {"ETag": ""}, {"ETag": "", "Last-Modified": "Wed, 01 Jul 2026 00:00:00 GMT"}]
+    )
+    for _ in range(chance.randrange(1, 12)):
+        offset = chance.randrange(len(DATA))
+        how = {"ranges": chance.random() < 0.8, "condition": chance.random() < 0.8}
+        broken = server.but(upto=offset, cut=chance.random() < 0.5, headers=facts, **how)
+        data = chance.choice([DATA, OTHER])
+        short = {**facts, "Content-Length": str(offset)}
+        server.script.append(
+            chance.choice([
+                broken,
+                broken,
+                lambda request, data=data, broken=broken: (
+                    server.put("a.zip", data),
+                    broken(request),
+                ),
+                server.says(chance.choice([302, 403, 404, 429, 500, 503])),
+                server.says(200, b"<html>" + b"x" * offset, {"Content-Type": "text/html"}),
+                server.but(headers=short, upto=offset, cut=False),
+                server.but(headers={**facts, "Content-Encoding": "gzip"}),
+            ])
+        )  # fmt: skip
+    server.always = server.but(headers=facts)
+    for _ in range(12):
+        try:
+            bring(server, target, backoff=0.001, jitter=0.001)
+            break
+        except TransferError:
+            assert not target.exists()
+    assert is_whole(target) or is_whole(target, OTHER)
