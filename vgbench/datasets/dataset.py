@@ -235,7 +235,7 @@ def make_dataset(
     known = spec.splits.get(name_of_split) if spec else None
     official = spec is not None and not spec.private
     folders = {role: root / folder for role, folder in split.folders.items()}
-    extra = {} if advice is None else {"advice": advice}
+    extra: dict[str, Any] = {} if advice is None else {"advice": advice}
     return Dataset(
         id=name,
         split=name_of_split,

@@ -38,7 +38,7 @@ def read_override(
     DatasetError
         When rows name no query, or a query twice; lists the first ten.
     """
-    result = list(labels) if labels is not None else [None] * len(queries)
+    result: list[str | None] = list(labels) if labels is not None else [None] * len(queries)
     names = Counter(map(file_name, queries))
     row_of = {file_name(query): row for row, query in enumerate(queries)}
     row_of = {name: row for name, row in row_of.items() if names[name] == 1}
@@ -97,8 +97,8 @@ def override_conditions(
     root = place_of_data(data_root)
     if not (root / dataset.id).is_dir() or dataset.folder_given:
         raise DatasetError(
-            f"{dataset.folder} is a folder that was not imported: put the file beside its queries/, "
-            f"as {dataset.folder / FILE}."
+            f"{dataset.folder} is a folder that was not imported: put the file beside its "
+            f"queries/, as {dataset.folder / FILE}."
         )
     path = override_path(root, dataset.id, dataset.split)
     source = Path(file).expanduser()

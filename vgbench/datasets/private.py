@@ -1,4 +1,4 @@
-"""The user's own datasets: `registry.toml` in the data root, in the format of vgbench's registry."""
+"""The user's own datasets: `registry.toml` in the data root, in the format of vgbench's own."""
 
 from __future__ import annotations
 
