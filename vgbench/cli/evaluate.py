@@ -119,7 +119,7 @@ def evaluate(
         print_json(document)
         return
     typer.echo(
-        f"{loaded.architecture}, {loaded.parameters:,} parameters, from {loaded.source or model}"
+        f"{loaded.architecture}, {loaded.parameters:,} parameters, from {model}"
     )
     for result in results:
         typer.echo("")

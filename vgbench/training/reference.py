@@ -135,7 +135,7 @@ def main() -> None:
     options = parser.parse_args()
     metadata = {
         "architecture": ARCHITECTURE,
-        "method": "The study's: ResNet-18 to layer2, GeM, circle loss",
+        "method": "ResNet-18 to layer2, GeM, circle loss",
         "training_data": options.training_data,
         "licence": "MIT",
     }
