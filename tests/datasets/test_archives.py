@@ -274,3 +274,55 @@ def test_endless_padding_behind_the_last_member_is_refused(
     plain = tar_of(tmp_path / "a.tar", {NAME: make_jpeg()}).read_bytes()
     path.write_bytes(gzip.compress(plain + bytes(1 << 21), compresslevel=1))
     refused(path, folder, "behind its end", Limits(small=1 << 20))
+
+
+@pytest.mark.parametrize("pack", [zip_of, tar_of])
+def test_anything_behind_the_end_is_refused(
+    tmp_path: Path, folder: Path, make_jpeg: Jpeg, pack: Callable[..., Path]
+) -> None:
+    archive = pack(tmp_path / "bad.archive", {NAME: make_jpeg()})
+    archive.write_bytes(archive.read_bytes() + b"garbage" * 100)
+    refused(archive, folder, "behind")
+
+
+def test_a_comment_in_a_zip_is_no_garbage(tmp_path: Path, folder: Path, make_jpeg: Jpeg) -> None:
+    archive = zip_of(tmp_path / "good.zip", {NAME: make_jpeg()})
+    with zipfile.ZipFile(archive, "a") as more:
+        more.comment = b"made by hand; " * 99
+    examined, broken = unpack_images(archive, folder)
+    assert list(examined) == [NAME] and not broken
+
+
+def test_a_part_of_a_zip_says_how_to_join_it(tmp_path: Path, folder: Path, make_jpeg: Jpeg) -> None:
+    archive = zip_of(tmp_path / "bad.zip", {NAME: make_jpeg()})
+    data = bytearray(archive.read_bytes())
+    data[data.rindex(b"PK\x05\x06") + 4] = 2
+    archive.write_bytes(data)
+    refused(archive, folder, "join them first")
+
+
+def test_a_million_members_are_refused_before_they_are_read(tmp_path: Path, folder: Path) -> None:
+    empty = struct.pack("<4s6H3I5H2I", b"PK\1\2", 20, 20, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0)
+    listing = (empty + b"a") * 1_000_000
+    zip64 = struct.pack("<4sQ2H2I4Q", b"PK\6\6", 44, 45, 45, 0, 0, 10**6, 10**6, len(listing), 0)
+    pointer = struct.pack("<4sIQI", b"PK\6\7", 0, len(listing), 1)
+    end = struct.pack("<4s4H2IH", b"PK\5\6", 0, 0, 65535, 65535, 2**32 - 1, 2**32 - 1, 0)
+    path = tmp_path / "bad.zip"
+    path.write_bytes(listing + zip64 + pointer + end)
+    tracemalloc.start()
+    refused(path, folder, "1,000,000 members, more than 900,000")
+    assert tracemalloc.get_traced_memory()[1] < 1 << 26
+    tracemalloc.stop()
+
+
+def test_ten_gigabytes_of_zeros_in_ten_megabytes_are_refused(tmp_path: Path, folder: Path) -> None:
+    header = tarfile.TarInfo(NAME)
+    header.size = 10 * 2**30
+    zeros = gzip.compress(bytes(10 * 2**20), compresslevel=9)
+    path = tmp_path / "bad.tar.gz"
+    with path.open("wb") as file:  # gzip files one after the other are one
+        file.write(gzip.compress(header.tobuf(tarfile.GNU_FORMAT)))
+        file.write(zeros * 1024)
+    assert path.stat().st_size < 12 * 2**20
+    refused(path, folder, "more than the .* allowed for an image")
+    assert not any(p.is_file() for p in folder.rglob("*"))

@@ -26,6 +26,8 @@ from vgbench.errors import ArchiveError, VgbenchError
 from vgbench.progress import progress
 
 _MEGABYTE = 10**6
+_LONGEST_END = 22 + (1 << 16) + 20  # the end of a zip with the longest comment, and Zip64's pointer
+_LISTING = 400  # bytes that a member takes in a zip's table, with a long name
 _LONGEST_NAMING = 1 << 20  # bytes of names and other facts that go before a member
 _NAMING = (
     tarfile.GNUTYPE_LONGNAME, tarfile.GNUTYPE_LONGLINK,
@@ -48,7 +50,7 @@ class Limits:
         unpack to less than `small` bytes are not held to it.
     """
 
-    members: int = 10_000_000
+    members: int = 900_000
     bytes: int = 2**40
     image_bytes: int = MAX_BYTES
     ratio: float = 20.0
@@ -161,6 +163,7 @@ def _members(archive: Path, file: IO[bytes], folder: Path, limits: Limits) -> It
 
 
 def _zip_members(file: IO[bytes], folder: Path, limits: Limits) -> Iterator[_Member]:
+    _check_end(file, limits)
     with zipfile.ZipFile(file) as archive:
         infos = archive.infolist()
         if len(infos) > limits.members:
@@ -192,6 +195,32 @@ def _zip_members(file: IO[bytes], folder: Path, limits: Limits) -> Iterator[_Mem
             yield _Member(name, info.is_dir(), info.file_size, read, packed)
 
 
+def _check_end(file: IO[bytes], limits: Limits) -> None:
+    """Refuse a zip with anything behind its end, or more members than are read into memory."""
+    size = file.seek(0, os.SEEK_END)
+    file.seek(max(0, size - _LONGEST_END))
+    tail = file.read()
+    file.seek(0)
+    at = tail.rfind(b"PK\5\6")
+    if at < 0 or at + 22 + int.from_bytes(tail[at + 20 : at + 22], "little") != len(tail):
+        raise ArchiveError("its end is missing, or there is something behind it")
+    disk, count = (int.from_bytes(tail[at + i : at + i + 2], "little") for i in (4, 10))
+    listing = int.from_bytes(tail[at + 12 : at + 16], "little")
+    if disk not in (0, 0xFFFF):
+        raise ArchiveError("it is one of several parts: join them first, zip -s 0 IN --out OUT")
+    if tail[max(0, at - 20) : at].startswith(b"PK\6\7"):  # Zip64: the true numbers are elsewhere
+        where = int.from_bytes(tail[at - 12 : at - 4], "little")
+        file.seek(min(where, size))
+        record = file.read(56)
+        file.seek(0)
+        count = int.from_bytes(record[32:40], "little")
+        listing = int.from_bytes(record[40:48], "little")
+    if count > limits.members:
+        raise ArchiveError(f"it has {count:,} members, more than {limits.members:,}")
+    if listing > max(limits.members, 1000) * _LISTING:
+        raise ArchiveError(f"its table of members has {listing:,} bytes")
+
+
 def _tar_members(tar: tarfile.TarFile, file: IO[bytes], limits: Limits) -> Iterator[_Member]:
     with tar:
         for info in tar:
@@ -210,6 +239,8 @@ def _tar_members(tar: tarfile.TarFile, file: IO[bytes], limits: Limits) -> Itera
         rest = 0  # beyond the last member, padding and the checksum, told when the end is reached
         while tar.fileobj is not None and (part := tar.fileobj.read(_MEGABYTE)):
             rest += len(part)
+            if part.strip(b"\0"):
+                raise ArchiveError("there is something behind its end, or a header is damaged")
             if rest > limits.small:
                 raise ArchiveError("there is more behind its end than padding")
 
