@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from vgbench.cli import download, options
+from vgbench.cli import download, keeping, options
 
 if TYPE_CHECKING:
     from vgbench.datasets.catalogue import Description, SplitDescription
@@ -22,6 +22,9 @@ app = typer.Typer(
 Name = Annotated[str, typer.Argument(metavar="NAME", show_default=False)]
 
 app.command("download")(download.download)
+app.command("path")(keeping.path)
+app.command("remove")(keeping.remove)
+app.command("conditions")(keeping.conditions)
 
 
 @app.command("list")

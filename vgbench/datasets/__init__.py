@@ -19,7 +19,9 @@ if TYPE_CHECKING:
     from vgbench.datasets.importing import import_dataset
     from vgbench.datasets.loading import load_dataset
     from vgbench.datasets.obtaining import Downloaded
+    from vgbench.datasets.overrides import override_conditions
     from vgbench.datasets.registry import DatasetSpec, load_registry
+    from vgbench.datasets.removing import dataset_path, remove_dataset
     from vgbench.datasets.verification import VerificationReport, verify_dataset
 
 _HOMES = {
@@ -28,6 +30,7 @@ _HOMES = {
     "Description": "catalogue",
     "VerificationReport": "verification",
     "Downloaded": "obtaining",
+    "dataset_path": "removing",
     "describe": "catalogue",
     "download_dataset": "downloading",
     "download_datasets": "downloading",
@@ -36,6 +39,8 @@ _HOMES = {
     "list_datasets": "catalogue",
     "load_dataset": "loading",
     "load_registry": "registry",
+    "override_conditions": "overrides",
+    "remove_dataset": "removing",
     "verify_dataset": "verification",
 }
 
@@ -45,6 +50,7 @@ __all__ = [
     "Description",
     "Downloaded",
     "VerificationReport",
+    "dataset_path",
     "describe",
     "download_dataset",
     "download_datasets",
@@ -53,6 +59,8 @@ __all__ = [
     "list_datasets",
     "load_dataset",
     "load_registry",
+    "override_conditions",
+    "remove_dataset",
     "verify_dataset",
 ]
 

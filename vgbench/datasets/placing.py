@@ -78,6 +78,14 @@ def placed(root: Path, name: str) -> Iterator[Path]:
         shutil.rmtree(retired, ignore_errors=True)
 
 
+def discard(root: Path, name: str) -> None:
+    """Remove a dataset's folder, out of sight at once; the caller holds the name."""
+    with explained(root / name):
+        (root / name).rename(root / f"{_unfinished(name)}removed")
+        sync_folder(root)
+    _recover(root, name)
+
+
 def _recover(root: Path, name: str) -> None:
     """Remove what is unfinished; bring back what was taken away and not yet replaced."""
     target, retired = root / name, _retired(root, name)
