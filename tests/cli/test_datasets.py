@@ -64,3 +64,21 @@ def test_an_unknown_name_lists_what_there_is(vgbench: Vgbench) -> None:
     ran = vgbench("datasets", "info", "nowhere")
     assert ran.code == 1
     assert "tokyo-xs" in ran.err
+
+
+def test_a_dataset_of_ones_own_is_added_pinned_and_removed(
+    vgbench: Vgbench, city: Path, tmp_path: Path
+) -> None:
+    assert vgbench("datasets", "add", "mine", city).code == 0
+    folder = vgbench("datasets", "path", "mine").out.strip()
+    assert Path(folder, "test", "queries").is_dir()
+    ran = vgbench("datasets", "pin", "mine", "-o", tmp_path / "truth")
+    assert ran.code == 0, ran.err
+    assert "[mine.splits.test]\ndatabase = 24\nqueries = 7\nground_truth = " in ran.out
+    assert [file.name for file in (tmp_path / "truth").iterdir()] == ["mine-test.parquet"]
+    rows = vgbench("datasets", "conditions", "mine").out.splitlines()
+    assert rows[0] == "query,condition" and len(rows) == 8
+    (tmp_path / "mine.csv").write_text("\n".join(row + "fog" for row in rows[1:3]))
+    assert "overridden" in vgbench("datasets", "conditions", "mine", tmp_path / "mine.csv").out
+    assert vgbench("datasets", "remove", "mine").code == 0
+    assert vgbench("datasets", "path", "mine").code == 1

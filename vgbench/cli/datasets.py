@@ -22,7 +22,9 @@ app = typer.Typer(
 Name = Annotated[str, typer.Argument(metavar="NAME", show_default=False)]
 
 app.command("download")(download.download)
+app.command("add")(keeping.add)
 app.command("path")(keeping.path)
+app.command("pin")(keeping.pin)
 app.command("remove")(keeping.remove)
 app.command("conditions")(keeping.conditions)
 

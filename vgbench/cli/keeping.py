@@ -1,4 +1,4 @@
-"""`vgbench datasets path`, `remove` and `conditions`: what is done with a dataset that is there."""
+"""`vgbench datasets add`, `path`, `remove`, `conditions`: datasets that are there, or one's own."""
 
 from __future__ import annotations
 
@@ -83,3 +83,60 @@ def conditions(
         writer = csv.writer(sys.stdout, lineterminator="\n")
         writer.writerow(["query", "condition"])
         writer.writerows(zip(dataset.query_paths, [x or "" for x in labels], strict=True))
+
+
+def add(
+    name: Annotated[str, typer.Argument(metavar="NAME", show_default=False)],
+    source: Annotated[str, typer.Argument(metavar="FOLDER|ARCHIVE|URL", show_default=False)],
+    link: Annotated[
+        bool, typer.Option("--link", help="Leave a folder's images where they are.")
+    ] = False,
+    condition: Annotated[
+        Optional[str],  # noqa: UP045
+        typer.Option("--condition", metavar="RULE", help="note or pano_id_mod_3."),
+    ] = None,
+    data_root: options.DataRoot = None,
+    as_json: options.Json = False,
+) -> None:
+    """Take in a dataset of your own, pinned in registry.toml of the data root."""
+    from vgbench.cli.printing import print_json
+    from vgbench.datasets import describe
+    from vgbench.datasets.adding import add_dataset
+    from vgbench.datasets.conditions import RULES
+    from vgbench.errors import UsageError
+
+    if condition is not None and condition not in RULES:
+        raise UsageError(f"--condition must be one of {', '.join(RULES)}, not {condition!r}.")
+    folder = add_dataset(name, source, data_root, link=link, condition=condition)
+    if as_json:
+        print_json(describe(name, data_root).to_json())
+    else:
+        typer.echo(f"Added {name}: {folder}\nUse it as any other: -d {name}")
+
+
+def pin(
+    name: Annotated[str, typer.Argument(metavar="NAME", show_default=False)],
+    output: Annotated[
+        Path, typer.Option("-o", "--output", metavar="FOLDER", help="For the ground truths.")
+    ] = Path("ground_truth"),
+    data_root: options.DataRoot = None,
+) -> None:
+    """Print the registry's lines for an installed dataset, and write its ground truths.
+
+    Refused where its images are not what its manifest says.
+    """
+    from vgbench.datasets import dataset_path, load_dataset, verify_dataset
+    from vgbench.datasets.adding import pins
+    from vgbench.datasets.ground_truth import write_ground_truth
+    from vgbench.errors import DatasetError
+
+    report = verify_dataset(name, data_root=data_root)
+    if not report.ok:
+        raise DatasetError(f"{name} is not as it should be. See: vgbench datasets verify {name}")
+    typer.echo("\n".join(pins(name, dataset_path(name, data_root))).strip())
+    for split in report.splits:
+        try:
+            dataset = load_dataset(f"{name}/{split.split}", data_root=data_root)
+        except DatasetError:
+            continue  # for training: it has no queries
+        typer.echo(str(write_ground_truth(dataset, output)), err=True)
