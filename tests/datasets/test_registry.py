@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
 import pytest
 
 from vgbench.datasets.registry import load_registry, parse_registry
@@ -86,3 +89,10 @@ def test_all_mistakes_are_told_at_once() -> None:
 def test_a_file_that_is_no_registry_is_refused(text: str, complaint: str) -> None:
     with pytest.raises(DatasetError, match=complaint):
         parse_registry(text)
+
+
+def test_the_example_for_contributors_is_a_valid_block() -> None:
+    text = (Path(__file__).parents[2] / "CONTRIBUTING.md").read_text("utf-8")
+    [block] = re.findall(r"```toml\n(.*?)```", text, re.DOTALL)
+    spec = parse_registry(f"schema = 1\n{block}")["old-town"]
+    assert spec.splits["test"].database == 12_000 and spec.sources[0].file == "old_town.zip"
