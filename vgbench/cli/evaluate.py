@@ -118,9 +118,7 @@ def evaluate(
         )
         print_json(document)
         return
-    typer.echo(
-        f"{loaded.architecture}, {loaded.parameters:,} parameters, from {model}"
-    )
+    typer.echo(f"{loaded.architecture}, {loaded.parameters:,} parameters, from {model}")
     for result in results:
         typer.echo("")
         print_result(result)
