@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from vgbench.datasets import Dataset, list_datasets, load_dataset, load_registry
-from vgbench.datasets.conditions import DERIVED
 from vgbench.descriptors.validation import Candidate, match_dataset
 from vgbench.errors import DescriptorError, UsageError
 from vgbench.evaluation import Result
@@ -210,7 +209,7 @@ def entry_of(result: Result, image_size: str | None = None, resize: str | None =
         resize=result.resize or resize,
         hits=result.hits,
         conditions=result.conditions,
-        conditions_derived=_are_derived(result.dataset),
+        conditions_derived=result.dataset.conditions_from == "derived",
         query_paths=result.dataset.query_paths,
         rows=result.predictions.rows,
         distances=result.predictions.distances,
@@ -219,9 +218,3 @@ def entry_of(result: Result, image_size: str | None = None, resize: str | None =
         device=result.device,
         status=result.status,
     )
-
-
-def _are_derived(dataset: Dataset) -> bool:
-    """Whether the conditions of a dataset's queries are inferred, not given."""
-    spec = load_registry().get(dataset.id) if dataset.registered else None
-    return spec is not None and spec.condition in DERIVED

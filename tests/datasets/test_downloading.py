@@ -28,7 +28,7 @@ from vgbench.datasets import (
 from vgbench.datasets import drive as drive_module
 from vgbench.datasets import obtaining as obtaining_module
 from vgbench.datasets.lockfile import lock_path, read_lock
-from vgbench.datasets.obtaining import alone
+from vgbench.datasets.obtaining import downloading_alone
 from vgbench.datasets.patience import Policy
 from vgbench.datasets.registry import parse_registry
 from vgbench.datasets.sources import known_digests, places_of
@@ -392,7 +392,7 @@ def test_links_of_drive_are_taken_as_drive_and_passwords_stay_secret() -> None:
 CHILD = """
 import sys
 from vgbench.datasets import download_dataset
-from vgbench.datasets.obtaining import alone
+from vgbench.datasets.obtaining import downloading_alone
 from vgbench.datasets.patience import Policy
 quick = Policy(tries=2, connect=1.0, read=1.0, backoff=0.02, jitter=0.01, block=16384)
 print("ready", flush=True)
@@ -422,7 +422,7 @@ def test_processes_that_want_the_same_wait_for_each_other(
 
 def test_a_held_lock_is_no_way_around(root: Path, server: Any, town: bytes) -> None:
     url = server.put("town.zip", town)
-    with alone(root, "town"):
+    with downloading_alone(root, "town"):
         waiting = threading.Thread(
             target=download_dataset, args=("town",), kwargs={"from_url": url, "policy": QUICK}
         )

@@ -9,7 +9,7 @@ import contextlib
 import errno
 import hashlib
 import shutil
-from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -20,13 +20,13 @@ from vgbench.datasets.importing import import_dataset
 from vgbench.datasets.loading import NAME, is_installed, load_dataset
 from vgbench.datasets.lockfile import Lock, forget_unwritten, lock_path, read_lock, write_lock
 from vgbench.datasets.patience import Meter, Policy, TransferError
+from vgbench.datasets.placing import alone
 from vgbench.datasets.private import find_spec
 from vgbench.datasets.registry import DatasetSpec
 from vgbench.datasets.sources import Place, archive_name, known_digests, places_of
 from vgbench.datasets.transfer import Fetched, fetch
 from vgbench.durable import TEMPORARY_PREFIX
 from vgbench.errors import ArchiveError, DatasetError, DownloadError, UsageError, VgbenchError
-from vgbench.progress import note
 
 DOWNLOADS = ".downloads"
 """The folder in the data root that holds archives while they come."""
@@ -108,7 +108,7 @@ class Job:
         try:
             if self.wanted:
                 self._refuse_unknown_folder()
-                with alone(self.root, self.name):
+                with downloading_alone(self.root, self.name):
                     try:
                         self.fetched = self._bring(meter) if self.wanted else None
                     finally:
@@ -126,7 +126,7 @@ class Job:
         if not self.places:
             load_dataset(self.name, data_root=self.root)
             return Downloaded(self.name, folder, "comes with vgbench")
-        with alone(self.root, self.name):
+        with downloading_alone(self.root, self.name):
             fetched = self.fetched
             if fetched is None or (not self.replace and is_installed(self.name, self.root)):
                 if not read_lock(self.root, self.name):
@@ -262,32 +262,6 @@ class Job:
                 folder.rmdir()
 
 
-@contextlib.contextmanager
-def alone(root: Path, name: str) -> Iterator[None]:
-    """Hold a dataset's download against other processes; waits for them, and says so."""
-    from filelock import FileLock, Timeout
-
-    folder = root / ".locks"
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        # No dataset has a "+" in its name, nor is this the lock that importing holds.
-        lock = FileLock(folder / f"{name}+download.lock")
-        try:
-            lock.acquire(timeout=0.5)
-        except Timeout:
-            note(f"Another process is downloading {name}: waiting for it.")
-            lock.acquire()
-    except OSError as error:
-        raise DatasetError(
-            f"Datasets are kept in {root}, which cannot be written ({error.strerror or error}). "
-            "Choose another place with --data-root or $VGBENCH_DATA."
-        ) from error
-    try:
-        yield
-    finally:
-        lock.release()
-
-
 def _disk_error(error: OSError, target: Path) -> VgbenchError:
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return VgbenchError(
@@ -295,3 +269,11 @@ def _disk_error(error: OSError, target: Path) -> VgbenchError:
             "same command again."
         )
     return VgbenchError(f"Cannot write {target}: {error.strerror or error}.")
+
+
+def downloading_alone(root: Path, name: str) -> AbstractContextManager[None]:
+    """Hold a dataset's download against other processes; waits for them, and says so."""
+    # No dataset has a "+" in its name, nor is this the lock that importing holds.
+    return alone(
+        root, f"{name}+download", f"Another process is downloading {name}: waiting for it."
+    )

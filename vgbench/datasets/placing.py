@@ -25,16 +25,30 @@ def holding(root: Path, name: str) -> Iterator[None]:
     DatasetError
         When the data root cannot be written.
     """
+    with alone(root, name, f"Another process is importing {name}: waiting for it."):
+        _recover(root, name)
+        yield
+
+
+@contextlib.contextmanager
+def alone(root: Path, lock_name: str, waiting: str) -> Iterator[None]:
+    """Hold a lock of the data root against other processes; says `waiting` when it has to wait.
+
+    Raises
+    ------
+    DatasetError
+        When the data root cannot be written.
+    """
     from filelock import FileLock, Timeout
 
     folder = root / ".locks"
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(folder / f"{name}.lock")
+        lock = FileLock(folder / f"{lock_name}.lock")
         try:
             lock.acquire(timeout=0.5)
         except Timeout:
-            note(f"Another process is importing {name}: waiting for it.")
+            note(waiting)
             lock.acquire()
     except OSError as error:
         raise DatasetError(
@@ -42,7 +56,6 @@ def holding(root: Path, name: str) -> Iterator[None]:
             "Choose another place with --data-root or $VGBENCH_DATA."
         ) from error
     try:
-        _recover(root, name)
         yield
     finally:
         lock.release()
