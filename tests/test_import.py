@@ -67,3 +67,12 @@ def test_the_pipeline_runs_one_way() -> None:
                     backwards.append(f"{path.relative_to(package)}:{node.lineno} {node.module}")
     assert backwards == []
     assert {"datasets", "cli"} <= {path.name for path in package.iterdir()} & place.keys()
+
+
+def test_a_function_named_like_a_module_stays_a_function() -> None:
+    """A submodule takes its package's attribute of that name when it is imported."""
+    loaded = (
+        "from vgbench.demo_city import generate; import vgbench.demo_city.__main__;"
+        "from vgbench.demo_city import generate; assert callable(generate), generate"
+    )
+    assert modules_after(loaded)

@@ -22,7 +22,7 @@ from vgbench.demo_city.captures import (
     VAL_QUERIES,
     captures,
 )
-from vgbench.demo_city.generate import GENERATOR, contact_sheet, generate, versions, write_archive
+from vgbench.demo_city.generation import GENERATOR, contact_sheet, generate, versions, write_archive
 from vgbench.demo_city.photograph import HEIGHT, WIDTH, Capture, photograph
 
 RECORD = json.loads(archive_path().with_suffix(".json").read_text())

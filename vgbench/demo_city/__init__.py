@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from .generate import generate
+    from .generation import generate
 
 __all__ = ["archive_path", "generate"]
 
@@ -23,7 +23,7 @@ def archive_path() -> Path:
 
 def __getattr__(name: str) -> Any:
     if name == "generate":  # on demand: reading the archive needs neither numpy nor Pillow
-        from .generate import generate
+        from .generation import generate
 
         return generate
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

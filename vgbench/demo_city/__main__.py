@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from .generate import SPLITS, contact_sheet, generate, write_archive
+from .generation import SPLITS, contact_sheet, generate, write_archive
 
 
 def main(arguments: list[str] | None = None) -> int:
