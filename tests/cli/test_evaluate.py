@@ -99,6 +99,20 @@ def test_images_changed_since_the_import_are_an_error(
     assert "verify" in ran.err
 
 
+def test_of_several_datasets_a_changed_one_is_found_before_the_work_begins(
+    vgbench: Vgbench, city: Path, checkpoint: Path, tmp_path: Path
+) -> None:
+    assert vgbench("datasets", "import", "mine", city, "--data-root", tmp_path / "d").code == 0
+    victim = sorted((tmp_path / "d" / "mine" / "test" / "queries").iterdir())[0]
+    victim.unlink()
+    ran = vgbench(
+        "evaluate", checkpoint, "-d", "demo-city", "-d", "mine", "--data-root", tmp_path / "d",
+        "--device", "no-such-device",
+    )  # fmt: skip
+    assert ran.code == 1
+    assert victim.name in ran.err  # the device is looked for only when the work begins
+
+
 def test_a_renamed_parameter_is_refused_with_both_names(
     vgbench: Vgbench, city: Path, checkpoint: Path, tmp_path: Path
 ) -> None:

@@ -90,6 +90,8 @@ def evaluate(
     }
     if submit:
         check_submission(splits, **card)
+    for split in splits:  # of several, the last must not fail after hours of work on the first
+        split.check_unchanged()
     results = [
         evaluate_model(
             loaded,
