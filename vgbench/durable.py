@@ -50,7 +50,7 @@ def atomic_write(path: str | os.PathLike[str]) -> Iterator[IO[bytes]]:
                 yield cast(IO[bytes], file)
                 file.flush()
                 os.fsync(file.fileno())
-            temporary.chmod(0o666 & ~_umask())
+            temporary.chmod(0o666 & ~umask())
             temporary.replace(path)
         except BaseException:
             temporary.unlink(missing_ok=True)
@@ -75,7 +75,7 @@ def atomic_folder(path: str | os.PathLike[str]) -> Iterator[Path]:
         temporary = Path(tempfile.mkdtemp(prefix=TEMPORARY_PREFIX, dir=path.parent))
         try:
             yield temporary
-            temporary.chmod(0o777 & ~_umask())
+            temporary.chmod(0o777 & ~umask())
             _sync_tree(temporary)
             if path.exists():  # os.rename would silently take the place of an empty folder
                 raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(path))
@@ -124,7 +124,8 @@ def _sync_tree(folder: Path) -> None:
         sync_folder(Path(parent))
 
 
-def _umask() -> int:
+def umask() -> int:
+    """Give the permissions that new files of this process do not get."""
     mask = os.umask(0)
     os.umask(mask)
     return mask

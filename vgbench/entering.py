@@ -13,6 +13,7 @@ from vgbench.descriptors.validation import Candidate, match_dataset
 from vgbench.errors import DescriptorError, UsageError
 from vgbench.evaluation import Result
 from vgbench.leaderboard.document import file_names
+from vgbench.leaderboard.entry import STATUSES
 from vgbench.leaderboard.submission import Card, Entry, check_card, find_same, write_submission
 from vgbench.places import board_root
 
@@ -157,8 +158,7 @@ def recognise_dataset(
 
 def weakest_status(results: Sequence[Result]) -> str:
     """What a submission of several results may claim as a whole."""
-    order = ("unverified", "verified", "reproduced")
-    return min((result.status for result in results), key=order.index)
+    return max((result.status for result in results), key=STATUSES.index)
 
 
 def _check_splits(splits: Sequence[Dataset]) -> None:

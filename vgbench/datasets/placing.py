@@ -9,7 +9,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from vgbench.durable import TEMPORARY_PREFIX, explained, sync_folder
+from vgbench.durable import TEMPORARY_PREFIX, explained, sync_folder, umask
 from vgbench.errors import DatasetError
 from vgbench.progress import note
 
@@ -79,7 +79,7 @@ def placed(root: Path, name: str) -> Iterator[Path]:
         temporary = Path(tempfile.mkdtemp(prefix=_unfinished(name), dir=root))
         try:
             yield temporary
-            temporary.chmod(0o777 & ~_umask())
+            temporary.chmod(0o777 & ~umask())
             getattr(os, "sync", lambda: None)()  # Windows has none, and flushes on its own
             if target.exists():
                 target.rename(retired)
@@ -118,9 +118,3 @@ def _unfinished(name: str) -> str:
 
 def _retired(root: Path, name: str) -> Path:
     return root / f"{TEMPORARY_PREFIX}{name}~replaced"
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
