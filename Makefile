@@ -4,7 +4,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test test-all check format clean archive
+.PHONY: demo test test-all check format clean archive browser
 
 # The environment is made again when what it is made of changes.
 $(VENV)/.ready: pyproject.toml
@@ -22,6 +22,12 @@ test: $(VENV)/.ready  ## the test suite without its long parts
 
 test-all: $(VENV)/.ready  ## the whole test suite
 	$(BIN)/python -m pytest
+
+browser:  ## install Debian's chromium, which the tests of the page drive; they are skipped without
+	command -v chromium || { \
+	  SUDO=$$([ "$$(id -u)" = 0 ] || echo sudo); \
+	  $$SUDO apt-get update -qq && \
+	  $$SUDO env DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends chromium; }
 
 check: $(VENV)/.ready  ## lint, format, types, and the examples in the documentation
 	$(BIN)/ruff check .
