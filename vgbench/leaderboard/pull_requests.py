@@ -1,0 +1,392 @@
+"""Whether commits may be merged: entries are added whole, and nothing that is there is moved.
+
+What git says is read first, into a `Proposal`; `review` decides on it and touches nothing. Names
+and addresses of commits are what their authors say of themselves: they tell honest people apart,
+and a person still merges.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+from typing import NamedTuple
+
+from vgbench.errors import BoardError, UsageError
+from vgbench.leaderboard.board import SUBMISSION_FILE, submission_digests
+from vgbench.leaderboard.document import Document, read_document
+from vgbench.leaderboard.findings import Report
+from vgbench.leaderboard.slugs import SLUG
+from vgbench.leaderboard.text import clean_text
+from vgbench.leaderboard.verification import verify_board
+from vgbench.leaderboard.withdrawing import WITHDRAWN_FILE
+
+_PLAIN_FILE = "100644"
+_NOTHING = "000000"
+_REVISION = re.compile(r"(.+)-r[1-9][0-9]{0,8}")
+_COUNTS_BY = ("vgbench/datasets/ground_truth/", "vgbench/datasets/registry.toml")
+
+
+class Change(NamedTuple):
+    """One file that differs: "A", "M", "D" or "T", its path from the board's folder (it begins with
+    "../" outside of it), and git's modes before and after."""
+
+    kind: str
+    path: str
+    before: str
+    after: str
+
+
+class Person(NamedTuple):
+    """Who a commit says has written it."""
+
+    name: str
+    address: str
+
+
+@dataclass(frozen=True)
+class Proposal:
+    """What commits change, and what is known of what they touch.
+
+    Attributes
+    ----------
+    changes
+        In git's order.
+    existing
+        The entries that are there already.
+    added_by
+        Who added those of them that the commits touch, or supersede.
+    authors
+        Addresses of whoever wrote the commits.
+    scores
+        By entry: in words, the hits that the commits move.
+    removed_lines
+        By path of a published table: how many of its lines are gone or changed.
+    reasons
+        By entry: the text of a withdrawal that was added.
+    uncommitted
+        Paths that differ from the last commit, so that what is verified is not what is proposed.
+    """
+
+    changes: Sequence[Change]
+    existing: frozenset[str] = frozenset()
+    added_by: Mapping[str, Person] = field(default_factory=dict)
+    authors: frozenset[str] = frozenset()
+    scores: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    removed_lines: Mapping[str, int] = field(default_factory=dict)
+    reasons: Mapping[str, str] = field(default_factory=dict)
+    uncommitted: Sequence[str] = ()
+
+
+class Review(NamedTuple):
+    """Why the change may not be made, what else to know, and the entries that it adds or edits."""
+
+    problems: list[str]
+    notes: list[str]
+    new: list[str]
+    edited: list[str]
+
+
+def verify_change(
+    root: str | os.PathLike[str],
+    ref: str,
+    *,
+    data_root: str | os.PathLike[str] | None = None,
+    reproduce: bool = False,
+) -> Report:
+    """Review the commits since `ref` and verify the entries that they touch.
+
+    Raises
+    ------
+    UsageError
+        When `ref` is no commit, or has no ancestor in common with what is checked out.
+    BoardError
+        When the board is not in a git work tree.
+    """
+    root = Path(root)
+    found = review(read_proposal(root, ref))
+    there = submission_digests(root)
+    slugs = [slug for slug in (*found.new, *found.edited) if slug in there]
+    report = verify_board(
+        root, slugs, data_root=data_root, newcomers=found.new, reproduce=reproduce
+    )
+    return Report(report.entries, tuple(found.problems), tuple(found.notes))
+
+
+def review(proposal: Proposal) -> Review:
+    """Decide whether a change may be made; see `Proposal` for what it goes by."""
+    review = Review([], [], [], [])
+    others: list[str] = []
+    by_entry: dict[str, list[Change]] = {}
+    for change in proposal.changes:
+        parts = change.path.split("/")
+        if parts[0] == "leaderboard":
+            review.problems.append(
+                f"{_shown(change.path)} is derived: leave leaderboard/ out of the commit, it is "
+                f"made again when this is merged"
+            )
+        elif parts[0] == "submissions" and len(parts) > 2:
+            by_entry.setdefault(parts[1], []).append(change)
+        elif parts[0] == "submissions":
+            _review_plain_file(change, proposal, review)
+        else:
+            others.append(change.path)
+    for slug, changes in by_entry.items():
+        if slug in proposal.existing:
+            _review_existing(slug, changes, proposal, review)
+        else:
+            _review_new(slug, changes, proposal, review)
+    if others:
+        shown = ", ".join(_shown(path) for path in others[:5])
+        more = f" and {len(others) - 5} more" if len(others) > 5 else ""
+        review.notes.append(f"it also changes {shown}{more}: a person should read that")
+    if any(path.startswith(_COUNTS_BY) for path in others):
+        review.notes.append("it changes what every entry is counted against")
+    review.notes.extend(
+        f"{_shown(path)} is not committed: commit it, or what is verified here is not what is "
+        f"proposed"
+        for path in proposal.uncommitted[:5]
+    )
+    return review
+
+
+def _review_plain_file(change: Change, proposal: Proposal, review: Review) -> None:
+    path = _shown(change.path)
+    if change.path == "submissions/README.md":
+        review.notes.append(f"it changes {path}")
+    elif not change.path.endswith(".csv") or change.after not in (_PLAIN_FILE, _NOTHING):
+        review.problems.append(f"{path} is not an entry: an entry is a folder of submissions/")
+    elif change.kind == "A":
+        review.notes.append(f"it adds published numbers, {path}: compare them with their source")
+    elif removed := proposal.removed_lines.get(change.path, 0):
+        review.problems.append(
+            f"{path}: {removed} published {'number is' if removed == 1 else 'numbers are'} changed "
+            f"or removed; add rows, or leave this to a maintainer"
+        )
+    else:
+        review.notes.append(f"it adds rows to {path}: compare them with their source")
+
+
+def _review_new(slug: str, changes: Sequence[Change], proposal: Proposal, review: Review) -> None:
+    review.new.append(slug)
+    if not SLUG.fullmatch(slug):
+        review.problems.append(
+            f"submissions/{_shown(slug)}: an entry is called by lower-case ASCII words joined by "
+            f"'-', as vgbench submit names it"
+        )
+    for change in changes:
+        if change.after not in (_PLAIN_FILE, _NOTHING):
+            review.problems.append(
+                f"{_shown(change.path)} is {_kind(change.after)}: plain files only"
+            )
+    match = _REVISION.fullmatch(slug)
+    if match is None or match[1] not in proposal.existing:
+        review.notes.append(f"it adds {_shown(slug)}")
+        return
+    review.notes.append(f"it adds {_shown(slug)}, which supersedes {match[1]}")
+    _check_owner(match[1], "supersede", proposal, review)
+
+
+def _review_existing(
+    slug: str, changes: Sequence[Change], proposal: Proposal, review: Review
+) -> None:
+    shown = f"submissions/{_shown(slug)}"
+    review.edited.append(slug)
+    if [(change.kind, change.path) for change in changes] == [
+        ("A", f"submissions/{slug}/{WITHDRAWN_FILE}")
+    ]:
+        reason = clean_text(proposal.reasons.get(slug, ""))[:300]
+        if changes[0].after != _PLAIN_FILE or not reason:
+            review.problems.append(f"{shown}/{WITHDRAWN_FILE} should be a plain file with a reason")
+        review.notes.append(f"it withdraws {_shown(slug)}: {reason}")
+        _check_owner(slug, "withdraw", proposal, review)
+        return
+    if moved := proposal.scores.get(slug):
+        review.problems.append(f"{shown}: it moves an existing score, {'; '.join(moved)}")
+    by = proposal.added_by.get(slug)
+    whose = f", which {_shown(by.name)} added" if by and by.name else ""
+    if any(
+        change.path.endswith(f"/{SUBMISSION_FILE}") and change.kind == "D" for change in changes
+    ):
+        review.problems.append(
+            f"{shown} is deleted{whose}: entries stay, withdraw it instead "
+            f"(vgbench withdraw {_shown(slug)} --reason …)"
+        )
+    elif any(change.path.endswith(f"/{WITHDRAWN_FILE}") for change in changes):
+        review.problems.append(
+            f"{shown}: a withdrawal stays as it was written; submit again to return"
+        )
+    else:
+        files = ", ".join(_shown(PurePosixPath(change.path).name) for change in changes[:5])
+        review.problems.append(
+            f"{shown} is an existing entry{whose}, and {files} is changed: entries are never "
+            f"edited; submit again, which makes a revision"
+        )
+
+
+def _check_owner(slug: str, verb: str, proposal: Proposal, review: Review) -> None:
+    by = proposal.added_by.get(slug)
+    if by is None or by.address.casefold() not in proposal.authors:
+        whose = f"{_shown(by.name)} added" if by and by.name else "somebody else added"
+        review.problems.append(
+            f"it would {verb} {slug}, which {whose}: only who added an entry does that (the "
+            f"commits' addresses differ)"
+        )
+
+
+def read_proposal(root: Path, ref: str) -> Proposal:
+    """Ask git what the commits since `ref` change; see `verify_change` for what is raised."""
+    top = work_tree(root)
+    if top is None:
+        raise BoardError(f"{root} is not in a git work tree: there are no commits to look at.")
+    base = ask_git(top, "rev-parse", "--verify", "--quiet", "--end-of-options", f"{ref}^{{commit}}")
+    if base is None:
+        raise UsageError(f"--changed-since {clean_text(ref)[:80]}: git knows no such commit.")
+    base = ask_git(top, "merge-base", base.strip(), "HEAD")
+    if base is None:
+        raise UsageError(
+            f"--changed-since {clean_text(ref)[:80]}: it has no ancestor in common with HEAD (in a "
+            f"shallow clone, run: git fetch --unshallow)."
+        )
+    base = base.strip()
+    prefix = Path(os.path.relpath(root.resolve(), top)).as_posix()
+    raw = ask_git(
+        top, "diff", "--raw", "-z", "--no-renames", "--no-abbrev", "--no-ext-diff",
+        "--ignore-submodules=none", base, "HEAD", "--",
+    )  # fmt: skip
+    changes = [
+        change._replace(path=_relative(change.path, prefix)) for change in parse_raw(raw or "")
+    ]
+    inside = "" if prefix == "." else f"{prefix}/"
+    listed = ask_git(top, "ls-tree", "-z", "--name-only", base, "--", f"{inside}submissions/") or ""
+    existing = {PurePosixPath(path).name for path in listed.split("\0") if path}
+    touched = {c.path.split("/")[1] for c in changes if c.path.startswith("submissions/")}
+    owned = touched | {match[1] for slug in touched if (match := _REVISION.fullmatch(slug))}
+    status = ask_git(top, "status", "--porcelain", "-z", "--", f"{inside}submissions") or ""
+    return Proposal(
+        changes=changes,
+        existing=frozenset(existing),
+        added_by={slug: _added_by(top, base, inside, slug) for slug in sorted(owned & existing)},
+        authors=frozenset(
+            (ask_git(top, "log", "--format=%ae", f"{base}..HEAD") or "").casefold().split()
+        ),
+        scores={
+            slug: moved
+            for slug in sorted(touched & existing)
+            if (moved := _moved(top, base, f"{inside}submissions/{slug}/{SUBMISSION_FILE}"))
+        },
+        removed_lines=_removed_lines(top, base, f"{inside}submissions", prefix),
+        reasons={
+            slug: _show(top, "HEAD", f"{inside}submissions/{slug}/{WITHDRAWN_FILE}") or ""
+            for slug in sorted(touched)
+        },
+        uncommitted=[_relative(item[3:], prefix) for item in status.split("\0") if item],
+    )
+
+
+def parse_raw(text: str) -> list[Change]:
+    r"""The changes in what `git diff --raw -z` prints.
+
+    >>> parse_raw(":000000 100644 0000 abcd A\0submissions/a/submission.json\0")[0].kind
+    'A'
+    """
+    fields = text.split("\0")
+    changes = []
+    for head, path in zip(fields[::2], fields[1::2], strict=False):
+        before, after, _, _, kind = head.removeprefix(":").split(" ")
+        changes.append(Change(kind[:1], path, before, after))
+    return changes
+
+
+def work_tree(folder: Path) -> Path | None:
+    """The top of the git work tree that holds a folder; None where there is none, or no git."""
+    found = ask_git(folder, "rev-parse", "--show-toplevel") if folder.is_dir() else None
+    return Path(found.rstrip("\n")).resolve() if found else None
+
+
+def ask_git(folder: Path, *arguments: str) -> str | None:
+    """What git prints in a folder; None when it fails. Names that are no UTF-8 keep their bytes."""
+    # A repository's own settings must not start programs: it may be a stranger's.
+    quiet = (
+        "-c",
+        "core.fsmonitor=false",
+        "-c",
+        "core.quotePath=false",
+        "-c",
+        "log.showSignature=no",
+    )
+    try:
+        done = subprocess.run(
+            ["git", *quiet, "--no-pager", *arguments],
+            cwd=folder,
+            capture_output=True,
+            stdin=subprocess.DEVNULL,
+            env={**os.environ, "GIT_OPTIONAL_LOCKS": "0", "GIT_LITERAL_PATHSPECS": "1"},
+        )
+    except OSError:
+        return None
+    return done.stdout.decode("utf-8", "surrogateescape") if done.returncode == 0 else None
+
+
+def _show(top: Path, commit: str, path: str) -> str | None:
+    return ask_git(top, "cat-file", "blob", f"{commit}:{path}")
+
+
+def _added_by(top: Path, base: str, inside: str, slug: str) -> Person:
+    path = f"{inside}submissions/{slug}/{SUBMISSION_FILE}"
+    found = ask_git(top, "log", "--diff-filter=A", "--format=%an%x00%ae", base, "--", path) or ""
+    name, _, address = (found.splitlines() or [""])[-1].partition("\0")
+    return Person(name, address)
+
+
+def _moved(top: Path, base: str, path: str) -> list[str]:
+    """Which hits of an entry differ between two commits, in words."""
+    before, after = (_hits(_show(top, commit, path)) for commit in (base, "HEAD"))
+    return [
+        f"{key[0]} R@{key[1]} from {count} to {after.get(key, 'nothing')}"
+        for key, count in before.items()
+        if after and after.get(key) != count
+    ]
+
+
+def _hits(text: str | None) -> dict[tuple[str, int], float]:
+    document: Document | None = None
+    if text is not None:
+        document = read_document(text.encode("utf-8", "surrogateescape"), [])
+    if document is None:
+        return {}
+    return {
+        (clean_text(f"{entry.dataset}/{entry.split}"), n): value
+        for entry in document.entries
+        for n, value in (entry.hits or entry.recalls).items()
+    }
+
+
+def _removed_lines(top: Path, base: str, folder: str, prefix: str) -> dict[str, int]:
+    counts = (
+        ask_git(top, "diff", "--numstat", "-z", "--no-renames", base, "HEAD", "--", folder) or ""
+    )
+    removed = {}
+    for line in filter(None, counts.split("\0")):
+        _, gone, path = line.split("\t", 2)
+        removed[_relative(path, prefix)] = int(gone) if gone.isdigit() else 1
+    return removed
+
+
+def _relative(path: str, prefix: str) -> str:
+    if prefix == ".":
+        return path
+    inside = f"{prefix}/"
+    return path[len(inside) :] if path.startswith(inside) else f"../{path}"
+
+
+def _kind(mode: str) -> str:
+    kinds = {"120000": "a link", "160000": "another repository", "100755": "executable"}
+    return kinds.get(mode, f"of mode {mode}")
+
+
+def _shown(text: str) -> str:
+    return clean_text(text)[:120] or "(a name without visible characters)"
