@@ -65,7 +65,9 @@ def submit(
 
     Rows are in the order of `vgbench datasets info NAME --paths`: database
     images by path, then queries by path, which is what the field's own tools
-    hold in memory. Nothing is written when anything is wrong.
+    hold in memory. Nothing is written when anything is wrong. The new entry is
+    then verified as `vgbench verify` does it, and on a board in a git
+    repository the lines follow that propose it.
 
     [bold]Examples[/bold]
 
@@ -77,6 +79,7 @@ def submit(
     """
     from vgbench.cli.evaluate import print_entered
     from vgbench.cli.printing import print_json, print_result
+    from vgbench.cli.verify import print_verified, verify_entered
     from vgbench.descriptors.files import read_descriptors
     from vgbench.entering import recognise_dataset
     from vgbench.entering import submit as enter
@@ -99,9 +102,13 @@ def submit(
         resize=resize,
         notes=notes,
     )
+    report = verify_entered(entered, data_root)
     if as_json:
-        print_json(entered.to_json())
-        return
-    print_result(result)
-    typer.echo("")
-    print_entered(entered)
+        print_json(entered.to_json() | {"checks": report.entries[0].to_json()["checks"]})
+    else:
+        print_result(result)
+        typer.echo("")
+        print_entered(entered)
+        print_verified(entered, report)
+    if not report.ok:
+        raise typer.Exit(1)

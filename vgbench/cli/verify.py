@@ -10,6 +10,7 @@ import typer
 from vgbench.cli import options
 
 if TYPE_CHECKING:
+    from vgbench.entering import Entered
     from vgbench.leaderboard.findings import Report
 
 
@@ -100,6 +101,34 @@ def verify(
         typer.echo(markdown(report) if form == "markdown" else text(report), nl=False)
     if not report.ok:
         raise typer.Exit(1)
+
+
+def verify_entered(entered: Entered, data_root: Path | None = None) -> Report:
+    """Verify an entry that was just made, as its pull request will be."""
+    from vgbench.leaderboard.verification import verify_board
+
+    root = entered.folder.parent.parent
+    newcomers = [entered.slug] if entered.new else []
+    return verify_board(root, [entered.slug], data_root=data_root, newcomers=newcomers)
+
+
+def print_verified(entered: Entered, report: Report) -> None:
+    """Print the checks of an entry that was just made, and how to propose it."""
+    from vgbench.leaderboard.findings_views import entry_lines
+    from vgbench.leaderboard.proposing import next_steps
+
+    typer.echo("")
+    for line in [line for entry in report.entries for line in entry_lines(entry)]:
+        typer.echo(line)
+    if not report.ok:
+        typer.echo(
+            f"A pull request with it would be refused. It is on your board all the same; to take "
+            f"it back, remove {entered.folder}",
+            err=True,
+        )
+        return
+    for line in next_steps(entered.folder, f"add-{entered.slug}", f"Add {entered.slug}"):
+        typer.echo(line)
 
 
 def _entries(given: list[str], root: Path | None) -> tuple[Path, list[str] | None]:

@@ -20,7 +20,7 @@ def text(report: Report) -> str:
     """The report in lines of at most 79 columns: what holds in one, the rest one by one."""
     lines: list[str] = []
     for entry in report.entries:
-        lines += [*_entry_lines(entry), ""]
+        lines += [*entry_lines(entry), ""]
     if report.problems is not None:
         lines += [f"{SIGNS[FAILED]} {line}" for line in _wrapped(report.problems)]
         lines += [f"· {line}" for line in _wrapped(report.notes or ())]
@@ -72,7 +72,8 @@ def markdown(report: Report) -> str:
     return kept
 
 
-def _entry_lines(entry: Verified) -> Iterator[str]:
+def entry_lines(entry: Verified) -> Iterator[str]:
+    """One entry's checks, in lines of at most 79 columns."""
     label = clean_text(entry.submission)
     yield f"{SIGNS[PASSED] if entry.ok else SIGNS[FAILED]} {label} · {entry.status or 'unreadable'}"
     passed, others = _parted(entry)
