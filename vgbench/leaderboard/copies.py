@@ -1,8 +1,9 @@
 """Entries whose predictions are another entry's: the same, or nearly.
 
-Predictions of different methods differ far more than one expects: two trainings of one network
-agree on the first image of many queries, and on few of the images behind it. So the measure is the
-share of (query, rank) pairs, over the first 20 ranks, that hold the same database row.
+The measure is the share of (query, rank) pairs, over the first 20 ranks, that hold the same database
+row. On demo-city, with the included model, it is 99.8 % for the same descriptors rounded to float16,
+88 % for a run in bfloat16, 13 % for the same weights on smaller images and 10 % for cosine in place
+of L2, although these last two agree on the first image of seven queries in ten.
 """
 
 from __future__ import annotations
@@ -18,11 +19,11 @@ from vgbench.leaderboard.entry import Entry
 from vgbench.leaderboard.findings import FAILED, PASSED, WARNING, Check
 from vgbench.leaderboard.slugs import slugify
 
-NEARLY = 0.9
+NEARLY = 0.8
 """The share from which on two entries are called nearly identical."""
 
 SAMPLE = 1024
-"""How many (query, rank) pairs the share is estimated from: its standard error is below 0.01."""
+"""How many (query, rank) pairs the share is estimated from: its standard error is at most 0.016."""
 
 _RANKS = 20
 
@@ -84,32 +85,36 @@ def find_copies(
         samples = np.stack([one.sample for one in members])
         for index, one in enumerate(members):
             if one.slug in wanted:
-                checks = _compare(one, members[:index], samples[index], samples[:index])
-                found.setdefault(one.slug, []).extend(checks)
+                shares = (samples == samples[index]).mean(axis=1).tolist()
+                found.setdefault(one.slug, []).append(_compare(index, members, shares))
     return found
 
 
-def _compare(
-    one: Trace, earlier: Sequence[Trace], sample: NDArray[np.int32], samples: NDArray[np.int32]
-) -> list[Check]:
-    shares = (samples == sample).mean(axis=1).tolist()
+def _compare(index: int, members: Sequence[Trace], shares: Sequence[float]) -> Check:
+    """One result among those of the same split, the earliest first, and its share with each."""
+    one = members[index]
     exact = [
         other
-        for other, share in zip(earlier, shares, strict=True)
+        for other, share in zip(members[:index], shares, strict=False)
         if other.rows == one.rows or share == 1
     ]
     stolen = [other for other in exact if other.credit != one.credit]
     if stolen:
         message = f"the predictions are those of {stolen[0].slug}, which names other authors"
-        return [Check("copies", FAILED, message)]
+        return Check("copies", FAILED, message)
     if exact:
         revision = "an earlier revision, " if exact[0].base == one.base else ""
-        return [Check("copies", WARNING, f"the predictions are those of {revision}{exact[0].slug}")]
-    share, near = max(zip(shares, earlier, strict=True), key=lambda pair: pair[0], default=(0, one))
+        return Check("copies", WARNING, f"the predictions are those of {revision}{exact[0].slug}")
+    near = [
+        (share, other.slug)
+        for other, share in zip(members, shares, strict=True)
+        if other is not one and share < 1
+    ]
+    share, slug = max(near, default=(0.0, ""))
     if share >= NEARLY:
-        message = f"rank by rank, {100 * share:.0f} % of the predictions are those of {near.slug}"
-        return [Check("copies", WARNING, message)]
-    return [Check("copies", PASSED, "")]
+        message = f"rank by rank, {100 * share:.1f} % of the predictions are those of {slug}"
+        return Check("copies", WARNING, message)
+    return Check("copies", PASSED, "")
 
 
 def _places(queries: int, columns: int) -> NDArray[np.int64]:

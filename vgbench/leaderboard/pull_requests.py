@@ -143,7 +143,7 @@ def review(proposal: Proposal) -> Review:
         shown = ", ".join(_shown(path) for path in others[:5])
         more = f" and {len(others) - 5} more" if len(others) > 5 else ""
         review.notes.append(f"it also changes {shown}{more}: a person should read that")
-    if any(path.startswith(_COUNTS_BY) for path in others):
+    if any(path.lstrip("./").startswith(_COUNTS_BY) for path in others):
         review.notes.append("it changes what every entry is counted against")
     review.notes.extend(
         f"{_shown(path)} is not committed: commit it, or what is verified here is not what is "
@@ -380,7 +380,9 @@ def _relative(path: str, prefix: str) -> str:
     if prefix == ".":
         return path
     inside = f"{prefix}/"
-    return path[len(inside) :] if path.startswith(inside) else f"../{path}"
+    if path.startswith(inside):
+        return path[len(inside) :]
+    return "../" * (prefix.count("/") + 1) + path
 
 
 def _kind(mode: str) -> str:

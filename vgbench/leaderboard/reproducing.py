@@ -24,7 +24,8 @@ from vgbench.leaderboard.text import clean_text
 from vgbench.retrieval.search import search
 
 TOLERANCE = 1e-3
-"""How much two distances may differ, as a part of the query's median distance."""
+"""How much two distances may differ, as a part of the query's median distance. Runs of the included
+model in float32 differ by 2e-7 between batch sizes, one in bfloat16 by 3e-3."""
 
 _MARGIN = 30
 """Neighbours looked at beyond K, among which an image that changed places is found."""
