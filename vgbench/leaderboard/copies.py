@@ -1,9 +1,9 @@
 """Entries whose predictions are another entry's: the same, or nearly.
 
-The measure is the share of (query, rank) pairs, over the first 20 ranks, that hold the same database
-row. On demo-city, with the included model, it is 99.8 % for the same descriptors rounded to float16,
-88 % for a run in bfloat16, 13 % for the same weights on smaller images and 10 % for cosine in place
-of L2, although these last two agree on the first image of seven queries in ten.
+The measure is the share of (query, rank) pairs, over the first 20 ranks, that hold the same
+database row. On demo-city, with the included model, it is 99.8 % for the same descriptors rounded
+to float16, 88 % for a run in bfloat16, 13 % for the same weights on smaller images and 10 % for
+cosine in place of L2, although these last two agree on the first image of seven queries in ten.
 """
 
 from __future__ import annotations

@@ -77,7 +77,8 @@ def entry_lines(entry: Verified) -> Iterator[str]:
     label = clean_text(entry.submission)
     yield f"{SIGNS[PASSED] if entry.ok else SIGNS[FAILED]} {label} · {entry.status or 'unreadable'}"
     passed, others = _parted(entry)
-    for index, line in enumerate(fill_lines(passed, _WIDTH - 6, ", ")):
+    words = [*(f"{name}," for name in passed[:-1]), *passed[-1:]]
+    for index, line in enumerate(fill_lines(words, _WIDTH - 4)):
         yield f"  {SIGNS[PASSED] if not index else ' '} {line}"
     for check in others:
         first, *more = f"{check.name}: {check.message}".split("\n")

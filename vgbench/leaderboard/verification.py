@@ -7,6 +7,7 @@ weights tells.
 from __future__ import annotations
 
 import hashlib
+import math
 import os
 import stat
 from collections.abc import Collection, Sequence
@@ -227,13 +228,15 @@ def _check_entry(
     entry = replace(entry, **found._asdict())
     checks += check_predictions(entry)
     problems = entry_problems(_with_right_arrays(entry))
-    if problems:
+    if not 0 < entry.threshold < math.inf:
         return _Found(entry, problems, checks)
     truth = truths.find(entry.dataset, entry.split)
+    checks += recount(entry, truth)
     if truth is None or truth.ground_truth != entry.ground_truth:
         others = entry_problems(_with_right_arrays(entry, entry.query_paths))
-        checks += [Check("query paths", FAILED, problem) for problem in others]
-    return _Found(entry, [], [*checks, *recount(entry, truth)])
+        wrong = [problem for problem in others if problem not in problems]
+        checks += [Check("query paths", FAILED, problem) for problem in wrong]
+    return _Found(entry, problems, checks)
 
 
 def _check_digests(found: StoredPredictions, stored: StoredDigests) -> Check:
