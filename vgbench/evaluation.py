@@ -27,8 +27,9 @@ from vgbench.retrieval.statistics import wilson_interval
 if TYPE_CHECKING:
     import pandas as pd
 
-    from vgbench.descriptors.extraction import Extraction
+    from vgbench.descriptors.extracted import Extraction
     from vgbench.models import LoadedModel
+    from vgbench.models.classical import ClassicalModel
 
 PROTOCOL = 1
 """Version of the protocol above; rows of different versions are never ranked together."""
@@ -244,10 +245,11 @@ def score(
 
 
 def evaluate(
-    model: LoadedModel | Callable[[Any], Any] | str | os.PathLike[str],
+    model: LoadedModel | ClassicalModel | Callable[[Any], Any] | str | os.PathLike[str],
     dataset: Dataset | str | os.PathLike[str],
     *,
     arch: str | None = None,
+    pooling: str | None = None,
     distance: str = "l2",
     top: int = 20,
     threshold: float = THRESHOLD,
@@ -260,31 +262,58 @@ def evaluate(
     Parameters
     ----------
     model
-        The path of a checkpoint, `"reference"` for the included model, a value of `load_model`, any
+        The path of a checkpoint, `"reference"` for the included model, the name of a classical
+        baseline (`"thumbnail"`, `"hog-grid"`, …; these need no torch), a value of `load_model`, any
         torch module, or any callable from float images (B, 3, H, W) to descriptors (B, D).
     dataset
         A `Dataset`, the name of one, or the path of a folder with `database/` and `queries/`.
     arch
         The architecture of a checkpoint whose keys do not tell it.
+    pooling
+        `"avg"` or `"gem"`: pool in another way than a checkpoint was trained with, which the
+        result's architecture then says.
     resize
         `None` keeps the images as they are; an int is the shorter side, a pair height and width.
     """
-    from vgbench.descriptors.extraction import extract
-    from vgbench.models import LoadedModel, load_model
+    from vgbench.models.classical import ClassicalModel
+    from vgbench.models.included import open_model
 
     _check_protocol(distance, top, threshold)  # before the long work, not after it
     dataset = _dataset(dataset)
     if isinstance(model, (str, os.PathLike)):
-        model = load_model(os.fspath(model), arch=arch)
-    extraction = extract(model, dataset, resize=resize, device=device, precision=precision)
+        model = open_model(model, arch=arch, pooling=pooling)
+    elif arch is not None or pooling is not None:
+        raise UsageError(
+            "arch and pooling say how to load a checkpoint, and this model is loaded already."
+        )
+    made_by: LoadedModel | ClassicalModel | None
+    if isinstance(model, ClassicalModel):
+        from vgbench.descriptors.classical import extract_classical
+
+        made_by = model
+        extraction = extract_classical(
+            model, dataset, resize=resize, device=device, precision=precision
+        )
+    else:
+        from vgbench.descriptors.extraction import extract
+        from vgbench.models import LoadedModel
+
+        made_by = model if isinstance(model, LoadedModel) else None
+        extraction = extract(model, dataset, resize=resize, device=device, precision=precision)
     result = score(extraction.descriptors, dataset, distance=distance, top=top, threshold=threshold)
-    return with_extraction(result, extraction, model if isinstance(model, LoadedModel) else None)
+    return with_extraction(result, extraction, made_by)
 
 
-def with_extraction(result: Result, extraction: Extraction, model: LoadedModel | None) -> Result:
+def with_extraction(
+    result: Result, extraction: Extraction, model: LoadedModel | ClassicalModel | None
+) -> Result:
     """Add to a result what is known of how its descriptors were made."""
+    from vgbench.models.classical import ClassicalModel
+
     card = ModelCard()
-    if model is not None:
+    if isinstance(model, ClassicalModel):
+        card = ModelCard(architecture=model.architecture, parameters=model.parameters)
+    elif model is not None:
         card = ModelCard(
             architecture=model.architecture,
             parameters=model.parameters,

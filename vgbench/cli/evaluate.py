@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Optional
 
 import typer
 
@@ -13,8 +13,19 @@ Model = Annotated[
     str,
     typer.Argument(
         metavar="MODEL",
-        help="A checkpoint (.safetensors, .pth, .pt, .ckpt), or 'reference', the included model.",
+        help="A checkpoint (.safetensors, .pth, .pt, .ckpt); or 'reference', the included model; "
+        "or a baseline that needs no torch: 'thumbnail', 'rgb-histogram', 'hsv-histogram' or "
+        "'hog-grid'.",
         show_default=False,
+    ),
+]
+Pooling = Annotated[
+    Optional[str],  # noqa: UP045
+    typer.Option(
+        "--pooling",
+        metavar="NAME",
+        help="gem or avg: pool in another way than the weights were trained with. The entry "
+        "says so.",
     ),
 ]
 
@@ -23,6 +34,7 @@ def evaluate(
     model: Model,
     dataset: options.Datasets = None,
     arch: options.Architecture = None,
+    pooling: Pooling = None,
     distance: options.Distance = "l2",
     resize: options.Resize = None,
     resize_shorter: options.ShorterSide = None,
@@ -58,6 +70,8 @@ def evaluate(
 
       vgbench evaluate reference
 
+      vgbench evaluate hog-grid
+
       vgbench evaluate best_model.pth -d tokyo-xs --resize 480 640
 
       vgbench evaluate model.pt -d my/folder --arch 'resnet18(layer2)+gem'
@@ -68,24 +82,24 @@ def evaluate(
     from vgbench.entering import submit as enter
     from vgbench.evaluation import evaluate as evaluate_model
     from vgbench.leaderboard.submission import check_writable
-    from vgbench.models import load_model
+    from vgbench.models.included import open_model
     from vgbench.places import board_root
     from vgbench.progress import note
 
     size = _resize(resize, resize_shorter)
     if submit:
         check_writable(board_root(root))  # before the long work, not after it
-    loaded = load_model(model, arch=arch)
+    loaded = open_model(model, arch=arch, pooling=pooling)
     names = dataset or default_test_sets(data_root)
     splits = [load_dataset(one, data_root=data_root) for one in names]
     card: dict[str, Any] = {
-        "name": name or Path(model).stem,
+        "name": name or _entry_name(model, pooling),
         "method": method or loaded.metadata.get("method"),
         "authors": authors,
         "links": link or (),
         "licence": licence or loaded.metadata.get("licence"),
         "training_data": training_data or loaded.metadata.get("training_data"),
-        "backbone": backbone or loaded.architecture.split("+")[0],
+        "backbone": backbone or _backbone(loaded.architecture),
         "notes": notes,
     }
     if submit:
@@ -120,7 +134,8 @@ def evaluate(
         )
         print_json(document)
         return
-    typer.echo(f"{loaded.architecture}, {loaded.parameters:,} parameters, from {model}")
+    counted = f"{loaded.parameters:,} parameters, from {model}"
+    typer.echo(f"{loaded.architecture}, {counted if loaded.parameters else 'nothing is learned'}")
     for result in results:
         typer.echo("")
         print_result(result)
@@ -141,6 +156,7 @@ def extract(
         Path, typer.Option("-o", "--output", help="The .npy file to write, rows in dataset order.")
     ] = Path("descriptors.npy"),
     arch: options.Architecture = None,
+    pooling: Pooling = None,
     resize: options.Resize = None,
     resize_shorter: options.ShorterSide = None,
     device: options.Device = "auto",
@@ -155,25 +171,30 @@ def extract(
     """
     from vgbench.cli.printing import print_json
     from vgbench.datasets import load_dataset
-    from vgbench.descriptors import extract as extract_descriptors
+    from vgbench.descriptors.extracted import Extraction
     from vgbench.errors import UsageError
-    from vgbench.models import load_model
+    from vgbench.models.classical import ClassicalModel
+    from vgbench.models.included import open_model
 
     if output.is_dir():
         raise UsageError(f"{output} is a folder: name the .npy file to write, -o {output}/NAME.npy")
     if output.suffix != ".npy":
         output = output.with_name(output.name + ".npy")
     size = _resize(resize, resize_shorter)
-    loaded = load_model(model, arch=arch)
+    loaded = open_model(model, arch=arch, pooling=pooling)
     split = load_dataset(dataset, data_root=data_root)
-    made = extract_descriptors(
-        loaded,
-        split,
-        resize=size,
-        device=device,
-        precision=precision,
-        out=output,
-    )
+    how: dict[str, Any] = {
+        "resize": size, "device": device, "precision": precision, "out": output,
+    }  # fmt: skip
+    made: Extraction
+    if isinstance(loaded, ClassicalModel):
+        from vgbench.descriptors.classical import extract_classical
+
+        made = extract_classical(loaded, split, **how)
+    else:
+        from vgbench.descriptors.extraction import extract as extract_with_network
+
+        made = extract_with_network(loaded, split, **how)
     rows, dimension = made.descriptors.shape
     seconds = made.seconds["extraction"]
     if as_json:
@@ -221,6 +242,17 @@ def print_entered(entered: Any) -> None:
             f"{entered.slug} ({entered.status}); give --name to enter them again."
         )
     typer.echo("See it among the others: vgbench leaderboard")
+
+
+def _entry_name(model: str, pooling: str | None) -> str:
+    """What an entry is called for want of a name; another pooling is no revision of the model."""
+    return f"{Path(model).stem}-{pooling}-pooling" if pooling else Path(model).stem
+
+
+def _backbone(architecture: str) -> str | None:
+    """The first part of a network's architecture; a classical baseline's has no parts."""
+    backbone, plus, _ = architecture.partition("+")
+    return backbone if plus else None
 
 
 def _resize(exact: tuple[int, int] | None, shorter: int | None) -> int | tuple[int, int] | None:

@@ -9,7 +9,7 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,6 +17,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from vgbench.descriptors.classical import extract_classical
 from vgbench.descriptors.engine import (
     PRECISIONS,
     Choice,
@@ -26,17 +27,21 @@ from vgbench.descriptors.engine import (
     in_streams,
     undisturbed,
 )
+from vgbench.descriptors.extracted import Extraction, range_of_sizes
 from vgbench.descriptors.images import ResizeRule
 from vgbench.descriptors.storage import Rows, storage
 from vgbench.descriptors.tuning import tune
 from vgbench.descriptors.work import Work
 from vgbench.errors import ModelError, UsageError, VgbenchError, first_ten
+from vgbench.models.classical import ClassicalModel
 from vgbench.models.loading import LoadedModel
 from vgbench.progress import note
 from vgbench.progress import progress as progress_bar
 
 if TYPE_CHECKING:
     from vgbench.datasets import Dataset
+
+__all__ = ["Extraction", "choose_device", "extract"]
 
 Decoded = tuple[list[int], list[NDArray[np.uint8]]]
 
@@ -46,42 +51,8 @@ SAMPLES = 8
 MOST_DECODERS = 16
 
 
-@dataclass(frozen=True)
-class Extraction:
-    """Descriptors of a dataset split, and how they were made.
-
-    Attributes
-    ----------
-    descriptors
-        float32 of shape (N + Q, D): database images, then queries, in the dataset's order.
-    device
-        "cpu", or the accelerator with its name.
-    seconds
-        "extraction" is the wall time of the whole; of it "setup" went by before the first batch.
-        "decode" and "forward" are sums over threads; "decode_wait" is the time that the network
-        waited for images.
-    settings
-        What was chosen for this machine, plain values that fit into JSON.
-    resize
-        The resize rule in words.
-    image_size
-        "512x512" (height x width) as the network saw the images; "480x640, 640x480" for two sizes;
-        for more their number, the smallest and the largest.
-    image_sizes
-        int32 of shape (N + Q, 2): height and width of each image as the network saw it.
-    """
-
-    descriptors: NDArray[np.float32] = field(repr=False)
-    device: str
-    seconds: dict[str, float]
-    settings: dict[str, Any]
-    resize: str
-    image_size: str
-    image_sizes: NDArray[np.int32] = field(repr=False)
-
-
 def extract(
-    model: LoadedModel | nn.Module | Callable[[Tensor], Any],
+    model: LoadedModel | ClassicalModel | nn.Module | Callable[[Tensor], Any],
     dataset: Dataset,
     *,
     resize: int | tuple[int, int] | None = None,
@@ -96,9 +67,9 @@ def extract(
     Parameters
     ----------
     model
-        A value of `load_model`, any torch module, or any function. It takes float images
-        (B, 3, H, W), RGB with ImageNet normalisation, and returns a tensor (B, D), or a tuple that
-        begins with one. A module is used in evaluation mode and left as it was.
+        A value of `load_model` or `classical_model`, any torch module, or any function. It takes
+        float images (B, 3, H, W), RGB with ImageNet normalisation, and returns a tensor (B, D), or
+        a tuple that begins with one. A module is used in evaluation mode and left as it was.
     dataset
         The split. That its images are those of its manifest is checked first.
     resize
@@ -129,6 +100,16 @@ def extract(
     VgbenchError
         When `out` cannot be written.
     """
+    if isinstance(model, ClassicalModel):
+        return extract_classical(
+            model,
+            dataset,
+            resize=resize,
+            device=device,
+            precision=precision,
+            out=out,
+            progress=progress,
+        )
     started = time.perf_counter()
     rule = ResizeRule.of(resize)
     if precision not in (*PRECISIONS, "auto"):
@@ -177,7 +158,7 @@ def extract(
         seconds=seconds,
         settings=settings,
         resize=str(rule),
-        image_size=_range_of_sizes(work.sizes),
+        image_size=range_of_sizes(work.sizes),
         image_sizes=work.sizes,
     )
 
@@ -340,14 +321,6 @@ def _silent(count: int) -> None:
 
 def _size(size: NDArray[np.int32]) -> str:
     return f"{size[0]}x{size[1]}"
-
-
-def _range_of_sizes(sizes: NDArray[np.int32]) -> str:
-    kinds = np.unique(sizes, axis=0)
-    kinds = kinds[np.argsort(kinds.astype(np.int64).prod(axis=1), kind="stable")]
-    if len(kinds) <= 2:
-        return ", ".join(map(_size, kinds))
-    return f"{len(kinds)} sizes, {_size(kinds[0])} to {_size(kinds[-1])}"
 
 
 def _device_name(place: torch.device) -> str:

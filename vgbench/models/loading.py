@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import torch
@@ -13,11 +13,17 @@ from torch import Tensor
 from vgbench.errors import ModelError, first_ten
 from vgbench.models.architectures import Architecture, build, parse_architecture
 from vgbench.models.checkpoints import Checkpoint, read_checkpoint
+from vgbench.models.classical import CLASSICAL
 from vgbench.models.included import REFERENCE, reference_file
 from vgbench.models.networks import DescriptorNetwork
 from vgbench.models.recognition import layout_of, recognise
 
 _COUNTER = ".num_batches_tracked"
+
+_EXPONENTS = ("pooling.p", "aggregation.1.p")
+"""What GeM's exponent is called in the study's networks and in those of CosPlace."""
+
+POOLINGS = ("gem", "avg")
 
 
 @dataclass(frozen=True)
@@ -29,7 +35,8 @@ class LoadedModel:
     module
         In evaluation mode, float32, on the CPU: float (B, 3, H, W) normalised RGB → (B, D).
     architecture
-        The canonical architecture string.
+        The canonical architecture string; after another pooling was asked for, followed by
+        "(trained with gem)".
     dimension
         Length D of a descriptor.
     parameters
@@ -39,7 +46,7 @@ class LoadedModel:
     source
         The weights file; for untrained weights a name that says so.
     is_reference
-        Whether this is the model that comes with the package.
+        Whether this is the model that comes with the package, as it was trained.
     metadata
         What a safetensors file says of itself, such as "method", "training_data" and "licence".
     """
@@ -54,7 +61,9 @@ class LoadedModel:
     metadata: Mapping[str, str] = field(default_factory=dict)
 
 
-def load_model(model: str | Path, arch: str | None = None) -> LoadedModel:
+def load_model(
+    model: str | Path, arch: str | None = None, pooling: str | None = None
+) -> LoadedModel:
     """Load a checkpoint safely and completely.
 
     Parameters
@@ -66,6 +75,10 @@ def load_model(model: str | Path, arch: str | None = None) -> LoadedModel:
     arch
         The architecture string. Without it, the one in the file's own metadata is taken, else it is
         recognised from the tensors.
+    pooling
+        ``"avg"`` or ``"gem"``, to pool in another way than the weights were trained with. The file
+        must still fit the architecture that it was trained as; then the pooling is exchanged, which
+        leaves GeM's exponent out or starts one at 3, and `architecture` says so.
 
     Raises
     ------
@@ -73,17 +86,27 @@ def load_model(model: str | Path, arch: str | None = None) -> LoadedModel:
         When the file cannot be read without running code, is damaged, or does not fit the
         architecture exactly: no parameter is dropped and none is invented.
     """
+    if str(model) in CLASSICAL:
+        raise ModelError(
+            f"{model} is a classical baseline and has no weights to load: give its name to "
+            "evaluate or extract as it is (vgbench.models.classical.classical_model in Python). "
+            f"For a file of that name write ./{model}."
+        )
     is_reference = str(model) == REFERENCE
     path = reference_path() if is_reference else Path(model)
     checkpoint = read_checkpoint(path)
     architecture = _choose(arch, checkpoint, path)
     with torch.device("meta"):  # no memory and no random numbers for weights about to be replaced
         network = build(architecture)
-    state = _fit(checkpoint.tensors, network.state_dict(), str(architecture), path)
+    state = _fit(checkpoint.tensors, network.state_dict(), architecture, path)
     network.load_state_dict(state, strict=True, assign=True)
+    spelled = str(architecture)
+    if pooling is not None and pooling != architecture.pooling:
+        network, spelled = _with_pooling(network, pooling)
+        is_reference = False  # other predictions than those of the model that was trained
     return LoadedModel(
         module=network.eval(),
-        architecture=str(architecture),
+        architecture=spelled,
         dimension=architecture.dimension,
         parameters=sum(parameter.numel() for parameter in network.parameters()),
         digest=checkpoint.digest,
@@ -110,6 +133,22 @@ def reference_path() -> Path:
     return path
 
 
+def _with_pooling(network: DescriptorNetwork, pooling: str) -> tuple[DescriptorNetwork, str]:
+    """Exchange the pooling of a complete network; all other parameters stay."""
+    if pooling not in POOLINGS:
+        raise ModelError(f"There is no pooling {pooling!r}: choose {' or '.join(POOLINGS)}.")
+    trained = network.architecture
+    exchanged = build(replace(trained, pooling=pooling))
+    state = network.state_dict()
+    wanted = exchanged.state_dict()
+    exponent = wanted.keys() ^ state.keys()
+    start = {key: wanted[key] for key in exponent & wanted.keys()}
+    kept = {key: value for key, value in state.items() if key not in exponent}
+    exchanged.load_state_dict(kept | start, strict=True, assign=True)
+    began = "".join(f", p = {value.item():g} not trained" for value in start.values())
+    return exchanged, f"{exchanged.architecture} (trained with {trained.pooling}{began})"
+
+
 def _choose(arch: str | None, checkpoint: Checkpoint, path: Path) -> Architecture:
     """Settle on one architecture: as asked, as the file states, as its tensors look."""
     stated = checkpoint.metadata.get("architecture")
@@ -124,12 +163,16 @@ def _choose(arch: str | None, checkpoint: Checkpoint, path: Path) -> Architectur
         raise ModelError(
             f"{path} says that its architecture is {written}, but {asked} was asked for. Leave "
             "the architecture out to use the file's."
+            + (_on_purpose(asked) if replace(asked, pooling=written.pooling) == written else "")
         )
     return written
 
 
 def _fit(
-    found: Mapping[str, Tensor], wanted: Mapping[str, Tensor], architecture: str, path: Path
+    found: Mapping[str, Tensor],
+    wanted: Mapping[str, Tensor],
+    architecture: Architecture,
+    path: Path,
 ) -> dict[str, Tensor]:
     """Give `found` as float32 for the network whose state is `wanted`; all must match."""
     # BatchNorm counts its training batches only to average with momentum=None, which none of these
@@ -179,7 +222,7 @@ def _mismatch(
     missing: list[str],
     unexpected: list[str],
     misshapen: list[str],
-    architecture: str,
+    architecture: Architecture,
     path: Path,
 ) -> str:
     lines = [f"{path} does not fit the architecture {architecture}; nothing was loaded."]
@@ -199,7 +242,10 @@ def _mismatch(
         lines.append(f"Of another shape ({len(misshapen)}):\n{first_ten(misshapen, 'names')}")
     if renamed := _near_misses(found, wanted, missing, unexpected):
         lines.append(f"Perhaps only renamed:\n{first_ten(renamed, 'names')}")
-    if unexpected and not missing and not misshapen:
+    exponents = [key for key in unexpected if key in _EXPONENTS]
+    if exponents and exponents == unexpected and not missing and not misshapen:
+        lines.append(f"The weights were trained with GeM.{_on_purpose(architecture)}")
+    elif unexpected and not missing and not misshapen:
         lines.append(
             "If these belong to a loss or a classifier that only training needs, save the network "
             "without them:\n"
@@ -207,6 +253,13 @@ def _mismatch(
             f"{unexpected[0].partition('.')[0] + '.'!r})}}"
         )
     return "\n".join(lines)
+
+
+def _on_purpose(asked: Architecture) -> str:
+    return (
+        " To pool in another way than they were trained with, on purpose, say so: "
+        f"--pooling {asked.pooling} (pooling={asked.pooling!r}), without --arch."
+    )
 
 
 def _near_misses(
