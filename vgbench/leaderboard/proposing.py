@@ -26,9 +26,10 @@ def next_steps(folder: Path, branch: str, message: str) -> list[str]:
     top = work_tree(folder)
     if top is None:
         return []
-    if ask_git(top, "check-ignore", "--quiet", "--", str(folder.resolve())) is not None:
+    inside = folder.resolve().relative_to(top).as_posix()
+    if ask_git(top, "check-ignore", "--quiet", "--", inside, literal=False) is not None:
         return []  # somebody's own board, kept out of their repository
-    path = shlex.quote(folder.resolve().relative_to(top).as_posix())
+    path = shlex.quote(inside)
     lines = [] if Path.cwd().resolve() == top else [f"  cd {shlex.quote(str(top))}"]
     lines += [
         f"  git checkout -b {shlex.quote(branch)}",

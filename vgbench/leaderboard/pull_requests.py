@@ -307,24 +307,25 @@ def work_tree(folder: Path) -> Path | None:
     return Path(found.rstrip("\n")).resolve() if found else None
 
 
-def ask_git(folder: Path, *arguments: str) -> str | None:
-    """What git prints in a folder; None when it fails. Names that are no UTF-8 keep their bytes."""
+def ask_git(folder: Path, *arguments: str, literal: bool = True) -> str | None:
+    """What git prints in a folder; None when it fails. Names that are no UTF-8 keep their bytes.
+
+    Paths are taken as they are, `*` and all, unless a command knows no `literal` paths.
+    """
     # A repository's own settings must not start programs: it may be a stranger's.
-    quiet = (
-        "-c",
-        "core.fsmonitor=false",
-        "-c",
-        "core.quotePath=false",
-        "-c",
-        "log.showSignature=no",
-    )
+    settings = ("core.fsmonitor=false", "core.quotePath=false", "log.showSignature=no")
+    quiet = [word for setting in settings for word in ("-c", setting)]
     try:
         done = subprocess.run(
             ["git", *quiet, "--no-pager", *arguments],
             cwd=folder,
             capture_output=True,
             stdin=subprocess.DEVNULL,
-            env={**os.environ, "GIT_OPTIONAL_LOCKS": "0", "GIT_LITERAL_PATHSPECS": "1"},
+            env={
+                **os.environ,
+                "GIT_OPTIONAL_LOCKS": "0",
+                "GIT_LITERAL_PATHSPECS": str(int(literal)),
+            },
         )
     except OSError:
         return None

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vgbench.datasets import load_dataset
-from vgbench.errors import VgbenchError, first_ten
+from vgbench.errors import UsageError, VgbenchError, first_ten
 from vgbench.leaderboard.entry import Entry
 from vgbench.leaderboard.findings import FAILED, PASSED, WARNING, Check
 from vgbench.leaderboard.text import clean_text
@@ -162,7 +162,10 @@ def _resize(rule: str | None) -> tuple[int | tuple[int, int] | None] | None:
         return None
     numbers = [int(side) for side in sides]
     size = numbers[0] if len(numbers) == 1 else (numbers[0], numbers[-1])
-    return (size,) if str(ResizeRule(size)) == rule else None
+    try:
+        return (size,) if str(ResizeRule.of(size)) == rule else None
+    except UsageError:
+        return None
 
 
 def _unknown(why: str) -> Check:

@@ -1,0 +1,91 @@
+"""The git lines that propose an entry: typed as they are printed, they commit it and no more."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from vgbench.leaderboard.proposing import next_steps
+from vgbench.leaderboard.pull_requests import verify_change
+
+
+def _git(folder: Path, *arguments: str) -> str:
+    return subprocess.run(
+        ["git", *arguments], cwd=folder, check=True, capture_output=True, text=True
+    ).stdout
+
+
+@pytest.fixture
+def repository(board: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A clone with an empty `main`, somebody's name in its settings, and a remote."""
+    settings = tmp_path / "gitconfig"
+    settings.write_text("[user]\nname = a\nemail = a@example.org\n[init]\ndefaultBranch = main\n")
+    monkeypatch.setenv("GIT_CONFIG_GLOBAL", str(settings))
+    monkeypatch.setenv("GIT_CONFIG_SYSTEM", os.devnull)
+    for name in ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE"):
+        monkeypatch.delenv(name, raising=False)
+    (board / "leaderboard").mkdir(parents=True)
+    _git(tmp_path, "init", "-q", "--bare", "origin.git")
+    _git(board, "init", "-q")
+    (board / ".gitignore").write_text("*.lock\n")
+    _git(board, "add", ".gitignore")
+    _git(board, "commit", "-q", "-m", "start")
+    _git(board, "remote", "add", "origin", str(tmp_path / "origin.git"))
+    monkeypatch.chdir(board)
+    return board
+
+
+def test_the_lines_as_printed_make_a_change_that_may_be_merged(
+    repository: Path, submit: Callable[..., Path], make_entry: Callable[..., object]
+) -> None:
+    folder = submit("mine", make_entry(dataset="elsewhere", status="unverified"))
+    lines = next_steps(folder, "add-mine", "Add mine; it's good")
+    commands = [line.strip() for line in lines if line.strip().startswith("git ")]
+    assert [command.split()[1] for command in commands] == ["checkout", "add", "commit", "push"]
+    subprocess.run(["bash", "-e", "-c", "\n".join(commands)], check=True, cwd=repository)
+    assert _git(repository, "log", "-1", "--format=%s").strip() == "Add mine; it's good"
+    committed = _git(repository, "show", "--name-only", "--format=").splitlines()
+    assert sorted(committed) == sorted(f"submissions/mine/{path.name}" for path in folder.iterdir())
+    report = verify_change(repository, "main")
+    assert report.ok, report.to_json()
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "git@github.com:some/vgbench.git",
+        "https://github.com/some/vgbench",
+        "https://token:secret@github.com/some/vgbench.git",
+        "ssh://git@github.com/some/vgbench.git",
+    ],
+)
+def test_the_address_of_the_pull_request_is_given_without_a_token(
+    repository: Path, submit: Callable[..., Path], url: str
+) -> None:
+    _git(repository, "remote", "set-url", "origin", url)
+    text = "\n".join(next_steps(submit("mine"), "add-mine", "Add mine"))
+    assert "https://github.com/some/vgbench/compare/add-mine?expand=1" in text
+    assert "secret" not in text
+
+
+def test_elsewhere_than_at_the_top_the_lines_begin_with_going_there(
+    repository: Path, submit: Callable[..., Path], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    folder = submit("mine")
+    monkeypatch.chdir(tmp_path)
+    lines = next_steps(folder, "add-mine", "Add mine")
+    assert lines[1].strip() == f"cd {repository.resolve()}"
+
+
+def test_outside_of_git_and_where_git_ignores_it_nothing_is_proposed(
+    submit: Callable[..., Path], repository: Path, tmp_path: Path
+) -> None:
+    folder = submit("mine")
+    (repository / ".gitignore").write_text("submissions/\n")
+    assert next_steps(folder, "add-mine", "Add mine") == []
+    assert next_steps(tmp_path, "add-mine", "Add mine") == []
+    assert next_steps(tmp_path / "nowhere", "add-mine", "Add mine") == []
