@@ -204,3 +204,47 @@ def test_a_disk_that_is_full_is_said_and_nothing_stays(city: Path, good: Path) -
     assert done.returncode == 1, done.stderr
     assert "Traceback" not in done.stderr
     assert [name for name in board() if "good" in name or name.endswith(".parquet")] == []
+
+
+def test_the_entry_is_verified_as_its_pull_request_will_be(
+    vgbench: Vgbench, imported: None, good: Path
+) -> None:
+    ran = vgbench("submit", good, "--name", "mine")
+    assert ran.code == 0, ran.err
+    assert "✓ mine · unverified" in ran.out
+    assert "✓ files, schema, digests" in ran.out
+    assert "⚠ fingerprint: unknown" in ran.out
+    checks = vgbench("submit", good, "--name", "mine", "--json").document["checks"]
+    outcomes = {check["name"]: check["outcome"] for check in checks}
+    assert outcomes["hits"] == "passed" and outcomes["copies"] == "warning"
+
+
+def test_a_copy_of_somebody_elses_entry_is_said_and_exits_1(
+    vgbench: Vgbench, imported: None, good: Path
+) -> None:
+    assert vgbench("submit", good, "--name", "theirs", "--authors", "A").code == 0
+    ran = vgbench("submit", good, "--name", "mine", "--authors", "B")
+    assert ran.code == 1
+    assert "✗ copies: the predictions are those of theirs" in ran.out
+    assert "would be refused" in ran.err and "mine" in ran.err
+
+
+def test_in_a_git_work_tree_the_lines_that_propose_it_are_printed(
+    vgbench: Vgbench, imported: None, good: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE"):
+        monkeypatch.delenv(name, raising=False)
+    root = tmp_path / "a board"
+    root.mkdir()
+    subprocess.run(["git", "init", "-q"], cwd=root, check=True)
+    ran = vgbench("submit", good, "--name", "mine", "--root", root)
+    assert ran.code == 0, ran.err
+    for line in (
+        f"cd '{root.resolve()}'",
+        "git checkout -b add-mine",
+        "git add submissions/mine",
+        "git commit -m 'Add mine' -- submissions/mine",
+        "git push -u origin add-mine",
+    ):
+        assert f"  {line}\n" in ran.out, line
+    assert "git" not in vgbench("submit", good, "--name", "mine").out
