@@ -225,6 +225,40 @@ def test_a_report_that_is_none_makes_no_comment(proposal: Path) -> None:
         assert _run(script("comment", "Render"), proposal).returncode == 1, text
 
 
+@pytest.mark.parametrize(
+    ("files", "expected"),
+    [
+        ("submissions/mine/submission.json", "the report"),
+        (".github/workflows/verify.yml", "changes the workflows"),
+        ("submissions/mine/.github/x", "the report"),
+    ],
+)
+def test_a_comment_goes_to_the_request_with_that_commit_and_never_repeats_a_forged_report(
+    proposal: Path, files: str, expected: str
+) -> None:
+    """The step itself, with a program in the place of `gh` that answers as GitHub does."""
+    (proposal / "comment.md").write_text("the report\n")
+    programs = proposal / "programs"
+    programs.mkdir()
+    answers = f"""#!/bin/bash
+case "$*" in
+  *pulls?state=open*) [ "$HEAD_SHA" = abc ] && echo 7 ;;
+  *pulls/7/files*) echo '{files}' ;;
+  *--edit-last*) exit 1 ;;
+  "pr comment 7 "*) cp comment.md posted.md ;;
+  *) exit 3 ;;
+esac
+"""
+    (programs / "gh").write_text(answers)
+    (programs / "gh").chmod(0o755)
+    code = f'PATH="{programs}:$PATH"\n' + script("comment", "Comment")
+    done = _run(code, proposal, HEAD_SHA="def", GITHUB_REPOSITORY="some/where")
+    assert done.returncode == 0 and not (proposal / "posted.md").exists()
+    done = _run(code, proposal, HEAD_SHA="abc", GITHUB_REPOSITORY="some/where")
+    assert done.returncode == 0, done.stderr
+    assert expected in (proposal / "posted.md").read_text()
+
+
 def test_the_board_is_rebuilt_and_committed(proposal: Path) -> None:
     import numpy as np
 

@@ -96,6 +96,7 @@ def test_options_that_exclude_each_other_are_usage_errors(vgbench: Vgbench, tmp_
     for arguments in (
         ("--format", "html"),
         ("mine", "--changed-since", "main"),
+        ("--changed-since", "main", "--record"),
         ("--read", tmp_path / "x", "--record"),
     ):
         assert vgbench("verify", *arguments).code == 2

@@ -203,7 +203,21 @@ def test_published_numbers_may_be_added_and_not_changed(repository: Repository) 
 
 
 @pytest.mark.parametrize(
-    "name", ["Größe", "東京", "a b", "-rf", "x\ny", "x\x1b[31m", "UPPER", "a--b", "con;id", "$(id)"]
+    "name",
+    [
+        "Größe",
+        "東京",
+        "a b",
+        "-rf",
+        "x\ny",
+        "x\x1b[31m",
+        "UPPER",
+        "a--b",
+        "con;id",
+        "$(id)",
+        "con",
+        "x" * 61,
+    ],
 )
 def test_hostile_and_foreign_names_are_refused_and_shown_harmlessly(
     repository: Repository, name: str
@@ -260,6 +274,11 @@ def test_changes_elsewhere_are_left_to_a_person(repository: Repository) -> None:
     assert problems == ""
     assert "also changes vgbench/datasets/registry.toml: a person should read that" in notes
     assert "what every entry is counted against" in notes
+    workflow = repository.root / ".github" / "workflows" / "verify.yml"
+    workflow.parent.mkdir(parents=True)
+    workflow.write_text("on: push\n")
+    repository.commit("bob")
+    assert "what they say of it proves nothing" in repository.review()[1]
 
 
 def test_what_is_not_committed_is_said(repository: Repository) -> None:

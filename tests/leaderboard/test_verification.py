@@ -498,3 +498,38 @@ def test_a_writer_of_the_record_that_was_killed_leaves_nothing_after_the_next(bo
     left.write_text("half")
     record(board, verify_board(board))
     assert not left.exists()
+
+
+_RECORDING = """
+import sys
+from vgbench.leaderboard.verification import verify_board
+from vgbench.leaderboard.verified import record
+report = verify_board(sys.argv[1])
+print("ready", flush=True)
+while True:
+    record(sys.argv[1], report)
+"""
+
+
+@pytest.mark.slow
+def test_the_record_survives_kills_at_any_instant(board: Path) -> None:
+    import subprocess
+    import sys
+    import time
+
+    for seed in range(30):
+        enter(board, f"method-{seed}", honest(seed=seed))
+    record(board, verify_board(board))
+    chance = random.Random(0)
+    for _ in range(20):
+        process = subprocess.Popen(
+            [sys.executable, "-c", _RECORDING, str(board)], stdout=subprocess.PIPE, text=True
+        )
+        assert process.stdout is not None and process.stdout.readline() == "ready\n"
+        time.sleep(chance.uniform(0, 0.02))
+        process.kill()
+        process.wait()
+        process.stdout.close()
+        assert len(read_verified(board)) == 30
+    record(board, verify_board(board))
+    assert list((board / "leaderboard").glob(".vgbench-tmp-*.json")) == []

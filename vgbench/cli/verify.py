@@ -84,6 +84,8 @@ def verify(
         raise UsageError("--read shows a file: it takes no entries, --changed-since or --record.")
     if changed_since is not None and entries:
         raise UsageError("Name entries, or --changed-since REF, which finds them itself.")
+    if changed_since is not None and record:
+        raise UsageError("--record is for what is on the board already, not for a proposal.")
     report: Report
     if read is not None:
         report = read_report(read)

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from vgbench.errors import VgbenchError
+from vgbench.leaderboard.entry import STATUSES
 
 PASSED, WARNING, FAILED = "passed", "warning", "failed"
 
@@ -156,6 +157,8 @@ def _read_entry(raw: dict[str, Any]) -> Verified:
             raise ValueError(f"there is no check {str(check.name)[:40]!r} or no such outcome")
     results = tuple(_read_result(one) for one in raw["results"])
     name, status = raw["name"], raw["status"]
+    if status is not None and status not in STATUSES:
+        raise ValueError("there is no such status")
     _texts([raw["submission"], *[text for text in (name, status) if text is not None]])
     _texts([check.message for check in checks])
     return Verified(raw["submission"], name, status, "", in_order(checks), results)

@@ -107,7 +107,7 @@ def _table_rows(entry: Verified) -> Iterator[str]:
             recall, interval = result["recall"].get(n), result["interval"].get(n)
             cell = "–" if recall is None else f"{recall:.1f}"
             cells.append(f"{cell} ({interval[0]:.1f}–{interval[1]:.1f})" if interval else cell)
-        yield f"| {' | '.join([*cells, entry.status or '–'])} |"
+        yield f"| {' | '.join([*cells, _inert(entry.status or '–')])} |"
 
 
 def _inert(text: str, longest: int = _LONGEST_CELL) -> str:

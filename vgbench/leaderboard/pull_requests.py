@@ -19,7 +19,7 @@ from vgbench.errors import BoardError, UsageError
 from vgbench.leaderboard.board import SUBMISSION_FILE, submission_digests
 from vgbench.leaderboard.document import Document, read_document
 from vgbench.leaderboard.findings import Report
-from vgbench.leaderboard.slugs import SLUG
+from vgbench.leaderboard.slugs import SLUG, slugify
 from vgbench.leaderboard.text import clean_text
 from vgbench.leaderboard.verification import verify_board
 from vgbench.leaderboard.withdrawing import WITHDRAWN_FILE
@@ -143,7 +143,9 @@ def review(proposal: Proposal) -> Review:
         shown = ", ".join(_shown(path) for path in others[:5])
         more = f" and {len(others) - 5} more" if len(others) > 5 else ""
         review.notes.append(f"it also changes {shown}{more}: a person should read that")
-    if any(path.lstrip("./").startswith(_COUNTS_BY) for path in others):
+    if any(path.startswith(".github/") for path in others):
+        review.notes.append("it changes the workflows: what they say of it proves nothing")
+    if any(path.startswith(_COUNTS_BY) for path in others):
         review.notes.append("it changes what every entry is counted against")
     review.notes.extend(
         f"{_shown(path)} is not committed: commit it, or what is verified here is not what is "
@@ -172,7 +174,9 @@ def _review_plain_file(change: Change, proposal: Proposal, review: Review) -> No
 
 def _review_new(slug: str, changes: Sequence[Change], proposal: Proposal, review: Review) -> None:
     review.new.append(slug)
-    if not SLUG.fullmatch(slug):
+    match = _REVISION.fullmatch(slug)
+    base = match[1] if match else slug
+    if not SLUG.fullmatch(slug) or slugify(base) != base:
         review.problems.append(
             f"submissions/{_shown(slug)}: an entry is called by lower-case ASCII words joined by "
             f"'-', as vgbench submit names it"
@@ -182,12 +186,11 @@ def _review_new(slug: str, changes: Sequence[Change], proposal: Proposal, review
             review.problems.append(
                 f"{_shown(change.path)} is {_kind(change.after)}: plain files only"
             )
-    match = _REVISION.fullmatch(slug)
-    if match is None or match[1] not in proposal.existing:
+    if match is None or base not in proposal.existing:
         review.notes.append(f"it adds {_shown(slug)}")
         return
-    review.notes.append(f"it adds {_shown(slug)}, which supersedes {match[1]}")
-    _check_owner(match[1], "supersede", proposal, review)
+    review.notes.append(f"it adds {_shown(slug)}, which supersedes {base}")
+    _check_owner(base, "supersede", proposal, review)
 
 
 def _review_existing(

@@ -186,9 +186,10 @@ def _examine(folder: Path, truths: Truths, known: Verification | None) -> _Exami
         label = "" if len(splits) == 1 else f"{where}: "
         checks += [_labelled(check, label) for check in found.checks]
         checks += [_labelled(check, label) for check in _check_claims(document, stated, folder)]
-        entries.append(found.entry)
         if stored is not None and found.entry.rows.size:
             traces.append(trace(document, found.entry, stored.rows))
+        # Only who is run again needs the predictions once more; a large board's take much memory.
+        entries.append(found.entry if stated.status == "reproduced" else stated)
     checks.append(Check("schema", FAILED if problems else PASSED, "; ".join(problems)))
     checks += _check_weights(document, folder)
     if known is not None and known["digest"] != digest:
