@@ -298,7 +298,8 @@ def test_a_part_of_a_zip_says_how_to_join_it(tmp_path: Path, folder: Path, make_
     data = bytearray(archive.read_bytes())
     data[data.rindex(b"PK\x05\x06") + 4] = 2
     archive.write_bytes(data)
-    refused(archive, folder, "join them first")
+    with pytest.raises(ArchiveError, match=r"the last of 3 parts.*bad\.z01 … there.*zip -s 0"):
+        unpack_images(archive, folder)
 
 
 def test_a_million_members_are_refused_before_they_are_read(tmp_path: Path, folder: Path) -> None:
@@ -326,3 +327,149 @@ def test_ten_gigabytes_of_zeros_in_ten_megabytes_are_refused(tmp_path: Path, fol
     assert path.stat().st_size < 12 * 2**20
     refused(path, folder, "more than the .* allowed for an image")
     assert not any(p.is_file() for p in folder.rglob("*"))
+
+
+def tar_bytes(make_jpeg: Jpeg, count: int = 3) -> tuple[bytes, list[int]]:
+    """A tar of images, and where each begins."""
+    file = io.BytesIO()
+    starts = []
+    with tarfile.open(fileobj=file, mode="w", format=tarfile.GNU_FORMAT) as tar:
+        for index in range(count):
+            starts.append(file.tell())
+            info = tarfile.TarInfo(f"database/@{index}@2@.jpg")
+            info.size = len(make_jpeg(index))
+            tar.addfile(info, io.BytesIO(make_jpeg(index)))
+        starts.append(file.tell())
+    return file.getvalue(), starts
+
+
+@pytest.mark.parametrize("packed", [False, True])
+@pytest.mark.parametrize("extra", [0, 1, 200, 511])
+@pytest.mark.parametrize("members", [1, 2, 3])
+def test_a_tar_cut_between_members_is_incomplete(
+    tmp_path: Path, folder: Path, make_jpeg: Jpeg, members: int, extra: int, packed: bool
+) -> None:
+    """Each of the members is whole: only that no zeros end the archive tells that some miss."""
+    data, starts = tar_bytes(make_jpeg)
+    data = data[: starts[members] + extra]
+    path = tmp_path / ("cut.tar.gz" if packed else "cut.tar")
+    path.write_bytes(gzip.compress(data) if packed else data)
+    refused(path, folder, "incomplete: it is cut short behind a member")
+
+
+def test_a_tar_that_ends_with_one_block_of_zeros_is_whole(
+    tmp_path: Path, folder: Path, make_jpeg: Jpeg
+) -> None:
+    data, starts = tar_bytes(make_jpeg)
+    (tmp_path / "short.tar").write_bytes(data[: starts[-1] + 512])
+    assert len(unpack_images(tmp_path / "short.tar", folder)[0]) == 3
+
+
+def test_a_tar_with_a_header_of_garbage_and_no_more_is_damaged(
+    tmp_path: Path, folder: Path, make_jpeg: Jpeg
+) -> None:
+    data, starts = tar_bytes(make_jpeg)
+    (tmp_path / "bad.tar").write_bytes(data[: starts[2]] + b"x" * 512)
+    refused(tmp_path / "bad.tar", folder, "something behind its end, or a header is damaged")
+
+
+@pytest.mark.parametrize("share", [0.3, 0.6, 0.9, 0.999])
+def test_a_gzipped_tar_that_is_cut_is_incomplete(
+    tmp_path: Path, folder: Path, make_jpeg: Jpeg, share: float
+) -> None:
+    data = gzip.compress(tar_bytes(make_jpeg, 30)[0])
+    (tmp_path / "cut.tar.gz").write_bytes(data[: int(len(data) * share)])
+    refused(tmp_path / "cut.tar.gz", folder, "incomplete")
+
+
+@pytest.mark.parametrize("pack", [zip_of, tar_of])
+@pytest.mark.parametrize(
+    ("limits", "complaint"),
+    [
+        (Limits(members=2), "members, more than 2|more than 2 members"),
+        (Limits(bytes=1000), "unpacks to more than 1,000 bytes"),
+    ],
+)
+def test_files_that_are_left_out_count_too(
+    tmp_path: Path, folder: Path, pack: Callable[..., Path], limits: Limits, complaint: str
+) -> None:
+    members = {f"notes/{index}.txt": b"note " * 80 for index in range(3)}
+    refused(pack(tmp_path / "bad.archive", members), folder, complaint, limits)
+
+
+def test_a_bomb_beside_the_images_is_refused_before_it_is_passed_over(
+    tmp_path: Path, folder: Path, make_jpeg: Jpeg
+) -> None:
+    path = tmp_path / "bad.tar.gz"
+    header = tarfile.TarInfo("descriptors.npy")
+    header.size = 10 * 2**30
+    with path.open("wb") as file:
+        file.write(gzip.compress(header.tobuf(tarfile.GNU_FORMAT)))
+        file.write(gzip.compress(bytes(10 * 2**20), compresslevel=9) * 1024)
+    refused(path, folder, "times its own size")
+    path = zip_of(tmp_path / "bad.zip", {NAME: make_jpeg(), "notes.txt": bytes(1_000_000)})
+    refused(path, folder, "times its own size", Limits(small=500_000))
+
+
+def test_a_tar_of_too_many_members_is_refused_when_it_is_reached(
+    tmp_path: Path, folder: Path
+) -> None:
+    path = tmp_path / "bad.tar.gz"
+    with gzip.open(path, "wb", compresslevel=1) as file:
+        for first in range(0, 10_000, 100):
+            file.write(b"".join(
+                tarfile.TarInfo(f"n{first + index}").tobuf() for index in range(100)
+            ))  # fmt: skip
+    refused(path, folder, "more than 5,000 members", Limits(members=5_000))
+
+
+@pytest.mark.parametrize("damage", ["signature", "name", "crc", "method", "listing"])
+def test_a_member_that_is_not_what_the_directory_says_is_damage(
+    tmp_path: Path, folder: Path, make_jpeg: Jpeg, damage: str
+) -> None:
+    archive = zip_of(tmp_path / "bad.zip", {NAME: make_jpeg()})
+    data = bytearray(archive.read_bytes())
+    listing = data.index(b"PK\x01\x02")
+    at = {"signature": 0, "name": 31, "crc": listing + 16, "method": 8, "listing": listing}[damage]
+    data[at] ^= 0x40
+    archive.write_bytes(data)
+    refused(archive, folder, "damaged or incomplete|neither a zip nor a tar")
+
+
+def test_a_packing_that_is_not_read_here_says_what_to_do(
+    tmp_path: Path, folder: Path, make_jpeg: Jpeg
+) -> None:
+    path = tmp_path / "a.zip"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_LZMA) as archive:
+        archive.writestr(NAME, make_jpeg())
+    with pytest.raises(ArchiveError, match="method 14.*import the folder"):
+        unpack_images(path, folder)
+
+
+@pytest.mark.parametrize("force64", [False, True])
+@pytest.mark.parametrize("packing", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2])
+def test_zips_that_are_streamed_or_behind_something_else_are_read(
+    tmp_path: Path, folder: Path, make_jpeg: Jpeg, packing: int, force64: bool
+) -> None:
+    class Pipe(io.BytesIO):
+        """Cannot be gone back in: sizes then follow the data."""
+
+        def seekable(self) -> bool:
+            return False
+
+        def seek(self, *arguments: object) -> int:
+            raise OSError("a pipe")
+
+    file = Pipe()
+    with zipfile.ZipFile(file, "w", packing) as archive:  # type: ignore[call-overload]
+        for index in range(3):
+            with archive.open(f"database/@{index}@é@.jpg", "w", force_zip64=force64) as member:
+                member.write(make_jpeg(index))
+        archive.writestr("database/", b"")
+    for name, before in (("a.zip", b""), ("b.zip", b"#!/bin/sh\nexit\n" * 10)):
+        (tmp_path / name).write_bytes(before + file.getvalue())
+        (folder / name).mkdir()
+        examined, broken = unpack_images(tmp_path / name, folder / name)
+        assert sorted(examined) == [f"database/@{index}@é@.jpg" for index in range(3)]
+        assert not broken
+        assert (folder / name / "database/@1@é@.jpg").read_bytes() == make_jpeg(1)

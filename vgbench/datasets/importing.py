@@ -21,6 +21,7 @@ from vgbench.datasets.manifest_file import (
     write_manifest,
 )
 from vgbench.datasets.names import positions
+from vgbench.datasets.parts import archive_in, parts_of, title
 from vgbench.datasets.placing import holding, placed
 from vgbench.datasets.private import load_private
 from vgbench.datasets.registry import DatasetSpec, load_registry
@@ -58,8 +59,9 @@ def import_dataset(
     name
         A registered name, or any other of small letters, digits, ".", "_" and "-".
     source
-        A folder, or a zip or tar archive. The dataset's own folder in the data root makes its
-        manifest anew, in place, reading only what changed.
+        A folder, or a zip or tar archive; one in parts (`NAME.zip.001 .002 …`, `NAME.tar.gz.aa …`,
+        `NAME.z01 … NAME.zip`) by its first part or the folder with all of them. The dataset's own
+        folder in the data root makes its manifest anew, in place, reading only what changed.
     link
         Leave the images of a folder where they are, and write only the manifest.
     replace
@@ -79,7 +81,7 @@ def import_dataset(
     ImageError
         When images do not decode, or their names hold no position.
     ArchiveError
-        When the archive is damaged or not safe to unpack.
+        When the archive is damaged, lacks a part, or is not safe to unpack.
     VgbenchError
         When the data root cannot be written or the disk is full.
     """
@@ -94,8 +96,20 @@ def import_dataset(
     if link and not source.is_dir():
         raise UsageError(f"Only a folder can be linked; {source.name} is a file.")
     root = place_of_data(data_root)
+    source = source if link else _archive_of(source)
     with holding(root, name):
         return _import(name, source, root, link, replace)
+
+
+def _archive_of(source: Path) -> Path:
+    """Give the archive whose parts a folder holds; folders of images, and files, as they are."""
+    if not source.is_dir():
+        return source
+    try:
+        find_layout(source)
+    except DatasetError:
+        return archive_in(source) or source
+    return source
 
 
 def import_packaged(name: str, archive: Path, root: Path, replace: bool = False) -> Path:
@@ -210,8 +224,10 @@ def _copy(source: Path, folder: Path, spec: DatasetSpec | None) -> Manifest:
 
 def _unpack(archive: Path, folder: Path, spec: DatasetSpec | None) -> Manifest:
     """Unpack an archive's images as they lie, then move the folders to their canonical places."""
+    parts = parts_of(archive)
+    name = title(parts)
     if not is_archive(archive):
-        raise ArchiveError(f"{archive} is neither a folder nor a zip or tar archive.")
+        raise ArchiveError(_no_archive(parts))
     unpacked = folder / ".unpacked"
     unpacked.mkdir()
     examined, broken = unpack_images(archive, unpacked)
@@ -237,9 +253,21 @@ def _unpack(archive: Path, folder: Path, spec: DatasetSpec | None) -> Manifest:
             canonical.setdefault(split, {})[role] = destination
     left = len(examined) - sum(map(len, known.values()))
     if left:
-        note(f"{left:,} images of {archive.name} belong to no database and no queries: left out.")
+        note(f"{left:,} images of {name} belong to no database and no queries: left out.")
     shutil.rmtree(unpacked)
     return _of_known(canonical, folder, spec, known)
+
+
+def _no_archive(parts: list[Path]) -> str:
+    if len(parts) > 1:
+        return (
+            f"{parts[0].parent / title(parts)} are no complete archive. Is there no part before "
+            f"{parts[0].name} or behind {parts[-1].name}?"
+        )
+    with parts[0].open("rb") as file:
+        if file.read(4) == b"PK\3\4":
+            return f"{parts[0]} is incomplete: it begins as a zip, and its end is missing."
+    return f"{parts[0]} is neither a folder nor a zip or tar archive."
 
 
 def _of_known(
