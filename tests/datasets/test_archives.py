@@ -461,7 +461,7 @@ def test_zips_that_are_streamed_or_behind_something_else_are_read(
             raise OSError("a pipe")
 
     file = Pipe()
-    with zipfile.ZipFile(file, "w", packing) as archive:  # type: ignore[call-overload]
+    with zipfile.ZipFile(file, "w", packing) as archive:
         for index in range(3):
             with archive.open(f"database/@{index}@é@.jpg", "w", force_zip64=force64) as member:
                 member.write(make_jpeg(index))
