@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from vgbench.errors import BoardError, UsageError
-from vgbench.leaderboard.pull_requests import Change, Proposal, parse_raw, review, verify_change
+from vgbench.leaderboard.proposals import Change, Proposal, parse_raw
+from vgbench.leaderboard.pull_requests import review, verify_change
 from vgbench.leaderboard.submission import Card, Entry, write_submission
 from vgbench.leaderboard.withdrawing import withdraw
 

@@ -6,7 +6,7 @@ import re
 import shlex
 from pathlib import Path
 
-from vgbench.leaderboard.pull_requests import ask_git, work_tree
+from vgbench.leaderboard.proposals import ask_git, work_tree
 
 _GITHUB = re.compile(
     r"(?:https://(?:[^@/]*@)?|git@|ssh://git@)github\.com[:/]([\w.-]+)/([\w.-]+?)(?:\.git)?/?"
