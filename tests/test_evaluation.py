@@ -223,6 +223,116 @@ class TestEvaluatingAModel:
         assert result.model.architecture is None
 
 
+class TestPoolingInAnotherWay:
+    """Weights trained with one pooling, evaluated on purpose with the other."""
+
+    @pytest.fixture(scope="class")
+    def checkpoint(self, tmp_path_factory: pytest.TempPathFactory) -> Path:
+        from vgbench.models import save_model, untrained_model
+
+        path = tmp_path_factory.mktemp("weights") / "gem.safetensors"
+        save_model(untrained_model("resnet18(layer2)+gem+fc32", seed=0), path)
+        return path
+
+    @pytest.mark.parametrize(
+        "layout", ["resnet18(layer1)+{}+fc32", "resnet18(layer1)+l2+{}+fc32+l2"]
+    )
+    @pytest.mark.parametrize("trained", ["gem", "avg"])
+    def test_everything_but_the_pooling_is_that_of_the_file(
+        self, tmp_path: Path, layout: str, trained: str
+    ) -> None:
+        import torch
+
+        from vgbench.models import load_model, save_model, untrained_model
+        from vgbench.models.networks import Average, GeM
+
+        wanted = "avg" if trained == "gem" else "gem"
+        path = tmp_path / "weights.safetensors"
+        save_model(untrained_model(layout.format(trained), seed=1), path)
+        usual, other = load_model(path), load_model(path, pooling=wanted)
+        assert usual.architecture == layout.format(trained)
+        assert other.architecture.startswith(f"{layout.format(wanted)} (trained with {trained}")
+        assert other.parameters - usual.parameters == (1 if wanted == "gem" else -1)
+        assert other.digest == usual.digest
+        kept = other.module.state_dict()
+        for name, tensor in usual.module.state_dict().items():
+            if name not in ("pooling.p", "aggregation.1.p"):
+                assert torch.equal(kept[name], tensor), name
+        kinds = {type(module) for module in other.module.modules()} & {GeM, Average}
+        assert kinds == {GeM if wanted == "gem" else Average}
+        assert not other.module.training
+        if wanted == "gem":  # nothing trained this exponent, and the entry says so
+            assert "p = 3 not trained" in other.architecture
+
+    def test_the_descriptors_are_those_of_average_pooling(
+        self, checkpoint: Path, city: Path
+    ) -> None:
+        import torch
+
+        from vgbench.models import load_model
+
+        gem, avg = load_model(checkpoint), load_model(checkpoint, pooling="avg")
+        images = torch.rand(2, 3, 48, 64, generator=torch.Generator().manual_seed(0))
+        with torch.inference_mode():
+            expected = gem.module.fc(gem.module.features(images).mean(dim=(2, 3)))  # type: ignore[operator]
+            assert torch.allclose(avg.module(images), expected, atol=1e-6)
+            assert not torch.allclose(gem.module(images), expected, atol=1e-3)
+        result = evaluate(checkpoint, city, pooling="avg")
+        assert result.model.architecture == "resnet18(layer2)+avg+fc32 (trained with gem)"
+        assert evaluate(avg, city).hits == result.hits
+
+    def test_its_own_pooling_changes_nothing(self, checkpoint: Path) -> None:
+        from vgbench.models import load_model
+
+        assert load_model(checkpoint, pooling="gem").architecture == "resnet18(layer2)+gem+fc32"
+        assert load_model("reference", pooling="gem").is_reference
+
+    def test_the_included_weights_with_another_pooling_are_not_the_included_model(self) -> None:
+        from vgbench.models import load_model
+
+        other = load_model("reference", pooling="avg")
+        assert not other.is_reference
+        assert other.digest == load_model("reference").digest
+        dataset = load_dataset("demo-city/val")
+        assert evaluate(other, dataset).status == "verified"
+
+    def test_without_the_request_nothing_is_dropped_and_the_way_is_told(
+        self, tmp_path: Path
+    ) -> None:
+        import torch
+
+        from vgbench.errors import ModelError
+        from vgbench.models import load_model, untrained_model
+
+        path = tmp_path / "study.pth"  # no metadata: the architecture is what one says
+        torch.save(untrained_model("resnet18(layer2)+gem+fc32").module.state_dict(), path)
+        with pytest.raises(ModelError, match=r"(?s)pooling\.p.*--pooling avg"):
+            load_model(path, arch="resnet18(layer2)+avg+fc32")
+        assert "trained with gem" in load_model(path, pooling="avg").architecture
+
+    def test_a_missing_parameter_is_missing_whatever_the_pooling(self, tmp_path: Path) -> None:
+        import torch
+
+        from vgbench.errors import ModelError
+        from vgbench.models import load_model, untrained_model
+
+        state = untrained_model("resnet18(layer2)+gem+fc32").module.state_dict()
+        state["pooling.q"] = state.pop("pooling.p")
+        torch.save(state, tmp_path / "renamed.pth")
+        with pytest.raises(ModelError, match=r"pooling\.q"):
+            load_model(tmp_path / "renamed.pth", pooling="avg")
+
+    def test_what_is_no_pooling_or_no_checkpoint_is_refused(
+        self, checkpoint: Path, city: Path
+    ) -> None:
+        from vgbench.errors import ModelError
+
+        with pytest.raises(ModelError, match="gem or avg"):
+            evaluate(checkpoint, city, pooling="max")
+        with pytest.raises(UsageError, match="loaded already"):
+            evaluate(lambda images: images.mean(dim=(2, 3)), city, pooling="avg")
+
+
 def test_intervals_shrink_with_more_queries() -> None:
     from vgbench.evaluation import percent_interval
 

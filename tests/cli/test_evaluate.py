@@ -166,3 +166,63 @@ def test_descriptors_are_not_written_over_or_beside_a_folder(
         ran = vgbench("extract", checkpoint, "-d", city, "-o", folder)
         assert ran.code == 2
         assert "is a folder" in ran.err
+
+
+def test_another_pooling_is_an_entry_of_its_own_that_says_so(
+    vgbench: Vgbench, city: Path, checkpoint: Path
+) -> None:
+    usual = vgbench("evaluate", checkpoint, "-d", city, "--json")
+    other = vgbench("evaluate", checkpoint, "-d", city, "--pooling", "avg", "--json")
+    assert (usual.code, other.code) == (0, 0), other.err
+    assert other.document["submission"] == "model-avg-pooling"
+    rows = {row["slug"]: row for row in vgbench("leaderboard", "--json").document}
+    assert rows["model-avg-pooling"]["architecture"] == (
+        "resnet18(layer2)+avg+fc512 (trained with gem)"
+    )
+    assert rows["model"]["architecture"] == "resnet18(layer2)+gem+fc512"
+
+
+def test_the_included_weights_with_another_pooling_are_never_reproduced(
+    vgbench: Vgbench,
+) -> None:
+    ran = vgbench("evaluate", "reference", "-d", "demo-city/val", "--pooling", "avg", "--json")
+    assert ran.code == 0, ran.err
+    assert (ran.document["submission"], ran.document["status"]) == (
+        "reference-avg-pooling", "verified",
+    )  # fmt: skip
+
+
+def test_a_baseline_extracts_what_it_evaluates(
+    vgbench: Vgbench, photographs: Path, tmp_path: Path
+) -> None:
+    folder = photographs / "sf_pairs"
+    evaluated = vgbench("evaluate", "hog-grid", "-d", folder, "--json")
+    extracted = vgbench("extract", "hog-grid", "-d", folder, "-o", tmp_path / "d.npy", "--json")
+    assert (evaluated.code, extracted.code) == (0, 0), evaluated.err + extracted.err
+    assert extracted.document["architecture"] == "hog-16x12-cells-9-orientations"
+    submitted = vgbench("submit", tmp_path / "d.npy", "-d", folder, "--json")
+    assert submitted.document["results"][0]["hits"] == evaluated.document["results"][0]["hits"]
+    rows = {row["slug"]: row for row in vgbench("leaderboard", "--json").document}
+    assert rows["hog-grid"]["backbone"] is None
+    assert rows["hog-grid"]["training_data"] == "none"
+
+
+def test_a_model_that_is_not_there_is_answered_with_the_names(vgbench: Vgbench) -> None:
+    ran = vgbench("evaluate", "hog-gird")
+    assert ran.code == 1
+    for name in ("reference", "thumbnail", "rgb-histogram", "hsv-histogram", "hog-grid"):
+        assert name in ran.err
+    assert "Did you mean hog-grid?" in ran.err
+    helped = vgbench("evaluate", "--help").out
+    assert all(name in helped for name in ("'thumbnail'", "'hog-grid'", "--pooling"))
+
+
+def test_a_file_called_like_a_baseline_is_reached_by_its_path(
+    vgbench: Vgbench, city: Path, checkpoint: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "thumbnail").write_bytes(checkpoint.read_bytes())
+    monkeypatch.chdir(tmp_path)
+    by_name = vgbench("evaluate", "thumbnail", "-d", city, "--no-submit", "--json").document
+    by_path = vgbench("evaluate", "./thumbnail", "-d", city, "--no-submit", "--json").document
+    assert by_name["results"][0]["dimension"] == 576
+    assert by_path["results"][0]["dimension"] == 512

@@ -31,8 +31,8 @@ except ImportError:
 
     def possible_count(percent: float, queries: int, decimals: int = 2) -> bool:
         nearest = 100 * round(percent * queries / 100) / queries
-        unit = 10**-decimals
-        return -unit / 2 - 1e-9 <= nearest - percent < unit - 1e-9
+        unit: float = 10**-decimals
+        return bool(-unit / 2 - 1e-9 <= nearest - percent < unit - 1e-9)
 
 
 RECALLS = tuple(f"recall_{n}" for n in RECALL_VALUES)
