@@ -226,11 +226,11 @@ class TestEvaluatingAModel:
 class TestPoolingInAnotherWay:
     """Weights trained with one pooling, evaluated on purpose with the other."""
 
-    @pytest.fixture(scope="class")
-    def checkpoint(self, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    @pytest.fixture
+    def checkpoint(self, tmp_path: Path) -> Path:
         from vgbench.models import save_model, untrained_model
 
-        path = tmp_path_factory.mktemp("weights") / "gem.safetensors"
+        path = tmp_path / "gem.safetensors"
         save_model(untrained_model("resnet18(layer2)+gem+fc32", seed=0), path)
         return path
 

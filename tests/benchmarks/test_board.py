@@ -64,17 +64,19 @@ def test_the_shipped_reference_is_what_its_weights_give_today() -> None:
         assert_given_by(entry, halves)
 
 
+@pytest.fixture(scope="module")
+def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A board with all of them."""
+    root = tmp_path_factory.mktemp("made")
+    done = make(root, "--data-root", str(root / "data"))
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count(" new\n") == len(STUDY | CLASSICAL.keys())
+    return root
+
+
 @pytest.mark.slow
 class TestMakingThem:
     """The whole of it, once, on a board of its own."""
-
-    @pytest.fixture(scope="class")
-    def root(self, tmp_path_factory: pytest.TempPathFactory) -> Path:
-        root = tmp_path_factory.mktemp("made")
-        done = make(root, "--data-root", str(root / "data"))
-        assert done.returncode == 0, done.stderr
-        assert done.stdout.count(" new\n") == len(STUDY | CLASSICAL.keys())
-        return root
 
     def test_every_entry_is_there_with_its_status(self, root: Path) -> None:
         rows = {row["slug"]: row for row in vgbench.load_leaderboard(root).to_dict("records")}

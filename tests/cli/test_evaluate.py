@@ -220,9 +220,13 @@ def test_a_model_that_is_not_there_is_answered_with_the_names(vgbench: Vgbench) 
 def test_a_file_called_like_a_baseline_is_reached_by_its_path(
     vgbench: Vgbench, city: Path, checkpoint: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    (tmp_path / "thumbnail").write_bytes(checkpoint.read_bytes())
+    for name in ("thumbnail", "reference"):
+        (tmp_path / name).write_bytes(checkpoint.read_bytes())
     monkeypatch.chdir(tmp_path)
     by_name = vgbench("evaluate", "thumbnail", "-d", city, "--no-submit", "--json").document
     by_path = vgbench("evaluate", "./thumbnail", "-d", city, "--no-submit", "--json").document
     assert by_name["results"][0]["dimension"] == 576
     assert by_path["results"][0]["dimension"] == 512
+    own = vgbench("evaluate", "./reference", "-d", city, "--json").document
+    assert own["status"] == "unverified"
+    assert own["results"][0]["hits"] == by_path["results"][0]["hits"]

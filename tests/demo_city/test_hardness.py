@@ -1,4 +1,4 @@
-"""That nothing simple solves demo-city: not copying, colours, layout, gradients or random features."""
+"""That nothing simple solves demo-city: copying, colours, layout, gradients, random features."""
 
 from __future__ import annotations
 

@@ -67,4 +67,4 @@ def open_model(
         )
     from vgbench.models.loading import load_model
 
-    return load_model(Path(name) if name not in NAMES else name, arch=arch, pooling=pooling)
+    return load_model(name, arch=arch, pooling=pooling)  # a Path would lose the ./ of a file
