@@ -213,6 +213,7 @@ def entry_of(result: Result, image_size: str | None = None, resize: str | None =
         query_paths=result.dataset.query_paths,
         rows=result.predictions.rows,
         distances=result.predictions.distances,
+        first_hit=result.first_hits,
         descriptors_digest=result.descriptors_digest,
         seconds=dict(result.seconds),
         device=result.device,

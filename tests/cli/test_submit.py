@@ -69,8 +69,9 @@ def test_two_files_as_the_fields_tools_save_them(
 def test_the_same_name_again_is_a_revision(vgbench: Vgbench, city: Path, good: Path) -> None:
     slugs = [vgbench("submit", good, "-d", city, "--json").document["submission"] for _ in range(3)]
     assert slugs == ["good", "good-r2", "good-r3"]
-    rows = vgbench("leaderboard", "--json").document
+    rows = vgbench("leaderboard", "--all", "--json").document
     assert {row["slug"] for row in rows} == set(slugs)
+    assert [row["slug"] for row in vgbench("leaderboard", "--json").document] == ["good-r3"]
 
 
 def test_two_submissions_at_once_both_appear(vgbench: Vgbench, city: Path, good: Path) -> None:
@@ -84,7 +85,7 @@ def test_two_submissions_at_once_both_appear(vgbench: Vgbench, city: Path, good:
         for _ in range(2)
     ]
     assert [process.wait(120) for process in both] == [0, 0]
-    rows = vgbench("leaderboard", "--json").document
+    rows = vgbench("leaderboard", "--all", "--json").document
     assert {row["slug"] for row in rows} == {"good", "good-r2"}
 
 

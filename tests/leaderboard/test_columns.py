@@ -17,6 +17,7 @@ VALUES: dict[str, st.SearchStrategy[Any]] = {
     "int64": st.integers(-(2**63), 2**63 - 1),
     "float64": st.floats(allow_nan=False),
     "bool": st.booleans(),
+    "binary": st.binary(max_size=40),
     "time": st.datetimes(
         datetime(1900, 1, 1), datetime(2200, 1, 1), timezones=st.just(timezone.utc)
     ).map(lambda time: time.replace(microsecond=time.microsecond // 1000 * 1000)),
@@ -43,6 +44,7 @@ def test_every_type_of_column_is_the_one_that_arrow_makes_itself(kind: str) -> N
         "string": ["é", None, "", "b" * 99],
         "strings": [["a", "é"], None, [], ["b"]],
         "bool": [True, None, False, True],
+        "binary": [b"\x00\xff", None, b"", b"a"],
         "time": [datetime(2026, 1, 2, 3, 4, 5, tzinfo=timezone.utc), None] * 2,
     }.get(kind, [1, None, 3, 0])
     ours = rows_to_arrow([{column.name: value} for value in values]).column(column.name)

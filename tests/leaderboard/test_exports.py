@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from vgbench.leaderboard.columns import COLUMNS, Row
+from vgbench.leaderboard.columns import COLUMNS, PLAIN_COLUMNS, Row
 from vgbench.leaderboard.exports import FORMATS, csv_text, json_text, markdown_text, render
 from vgbench.leaderboard.ranking import Ranking, rank_rows
 from vgbench.leaderboard.table import read_board
@@ -38,7 +38,7 @@ def _poisoned(rankings: list[Ranking], nasty: str) -> list[Ranking]:
 def test_json_is_a_list_of_rows_with_the_tables_column_names(rankings: list[Ranking]) -> None:
     rows = json.loads(json_text(rankings))
     assert [row["slug"] for row in rows] == ["net", "other"]
-    assert list(rows[0]) == [column.name for column in COLUMNS]
+    assert list(rows[0]) == [column.name for column in PLAIN_COLUMNS]
     assert rows[0]["conditions"]["day"]["hits"] == {"1": 4, "5": 4, "10": 4, "20": 4}
     assert rows[0]["seconds"] == {"extraction": 1.5, "search": 0.25}
     assert rows[0]["links"] == ["https://example.org/a_(b)"]
@@ -48,7 +48,7 @@ def test_json_is_a_list_of_rows_with_the_tables_column_names(rankings: list[Rank
 
 def test_csv_has_a_header_and_the_same_columns(rankings: list[Ranking]) -> None:
     header, *rows = list(csv.reader(io.StringIO(csv_text(rankings))))
-    assert header == [column.name for column in COLUMNS]
+    assert header == [column.name for column in PLAIN_COLUMNS]
     first = dict(zip(header, rows[0], strict=True))
     assert len(rows) == 2
     assert (first["slug"], first["hits_1"], first["links"], first["device"]) == (

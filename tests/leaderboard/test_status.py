@@ -5,14 +5,18 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from vgbench.datasets import load_registry
 from vgbench.leaderboard.entry import Entry
 from vgbench.leaderboard.status import believed_status
 from vgbench.leaderboard.table import build
 from vgbench.models.included import reference_file
+
+PINNED = load_registry()["demo-city"].splits["test"].ground_truth
 
 
 @pytest.mark.parametrize("claimed", ["verified", "reproduced"])
@@ -22,13 +26,14 @@ from vgbench.models.included import reference_file
 def test_without_pinned_ground_truth_nothing_is_verified(
     make_entry: Callable[..., Entry], claimed: str, change: dict[str, str]
 ) -> None:
-    assert believed_status(make_entry(status=claimed), None) == "verified"
-    assert believed_status(make_entry(status=claimed, **change), None) == "unverified"
+    entry = make_entry(status=claimed, ground_truth=PINNED)
+    assert believed_status(entry, None) == "verified"
+    assert believed_status(replace(entry, **change), None) == "unverified"
 
 
 def test_only_the_included_weights_are_reproduced(make_entry: Callable[..., Entry]) -> None:
     included = hashlib.sha256(reference_file().read_bytes()).hexdigest()
-    entry = make_entry(status="reproduced")
+    entry = make_entry(status="reproduced", ground_truth=PINNED)
     assert believed_status(entry, included) == "reproduced"
     assert believed_status(entry, "f" * 64) == "verified"
 

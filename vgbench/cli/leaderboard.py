@@ -25,6 +25,10 @@ Format = Annotated[
     str, typer.Option("--format", help="table, markdown, csv or json.", metavar="FORMAT")
 ]
 
+Everything = Annotated[
+    bool, typer.Option("--all", help="Withdrawn entries and earlier revisions, too.")
+]
+
 
 @app.callback()
 def leaderboard(
@@ -32,6 +36,7 @@ def leaderboard(
     dataset: Dataset = None,
     sort: Sort = "R@1",
     form: Format = "table",
+    everything: Everything = False,
     root: options.Root = None,
     as_json: options.Json = False,
 ) -> None:
@@ -41,10 +46,13 @@ def leaderboard(
     ranked together.
     """
     if context.invoked_subcommand is None:
-        show(dataset, sort, form, root, as_json)
+        show(dataset, sort, form, everything, root, as_json)
         return
     # `leaderboard --root HERE build` means that root as much as `leaderboard build --root HERE`.
-    given = {"dataset": dataset, "sort": sort, "form": form, "root": root, "as_json": as_json}
+    given = {
+        "dataset": dataset, "sort": sort, "form": form, "everything": everything, "root": root,
+        "as_json": as_json,
+    }  # fmt: skip
     context.default_map = dict.fromkeys(("show", "build"), given)
 
 
@@ -53,6 +61,7 @@ def show(
     dataset: Dataset = None,
     sort: Sort = "R@1",
     form: Format = "table",
+    everything: Everything = False,
     root: options.Root = None,
     as_json: options.Json = False,
 ) -> None:
@@ -60,6 +69,7 @@ def show(
     from vgbench.errors import UsageError
     from vgbench.leaderboard.exports import render
     from vgbench.leaderboard.ranking import rank_rows
+    from vgbench.leaderboard.standing import is_current
     from vgbench.leaderboard.table import read_board
     from vgbench.leaderboard.views import left_out_notes
     from vgbench.leaderboard.views import show as show_table
@@ -70,7 +80,8 @@ def show(
         raise UsageError(f"Unknown format {form!r}: choose table, markdown, csv or json.")
     form = "json" if as_json else form
     table = read_board(board_root(root))
-    rankings = rank_rows(table.rows, dataset, sort)
+    rows = table.rows if everything else [row for row in table.rows if is_current(row)]
+    rankings = rank_rows(rows, dataset, sort)
     notes = left_out_notes(table.left_out)
     if form == "table":
         show_table(rankings, notes)

@@ -199,6 +199,23 @@ def _prediction_problems(entry: Entry, queries: int, database: int) -> list[str]
     problems += _of_queries("distances that are not finite", infinite, paths)
     falling = (distances[:, 1:] < distances[:, :-1]).any(axis=1)
     problems += _of_queries("predictions out of order: distances fall", falling, paths)
+    if entry.first_hit is not None:
+        problems += _first_hit_problems(entry, entry.first_hit, queries)
+    return problems
+
+
+def _first_hit_problems(entry: Entry, first_hit: Any, queries: int) -> list[str]:
+    if first_hit.dtype != np.int32 or first_hit.shape != (queries,):
+        return [
+            f"first hits are {first_hit.dtype} of shape {first_hit.shape}: int32 of shape "
+            f"({queries},) is expected"
+        ]
+    wrong = (first_hit < -1) | (first_hit >= entry.top)
+    problems = _of_queries("a first hit beyond the predictions", wrong, entry.query_paths)
+    for n, count in entry.hits.items():
+        found = int(np.count_nonzero((first_hit >= 0) & (first_hit < n)))
+        if found != count:
+            problems.append(f"hits at {n} are {count:,}, and the first hits say {found:,}")
     return problems
 
 

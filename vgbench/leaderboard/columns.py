@@ -13,20 +13,26 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from vgbench.errors import BoardError
+
 RECALL_VALUES = (1, 5, 10, 20)
 
-SCHEMA_VERSION = 1
-"""Of the table. A newer table is refused, an older one is read with the missing columns empty."""
+SCHEMA_VERSION = 2
+"""Of the table. A newer table is refused, an older one is read with the missing columns empty.
+
+2 added outcomes, rank intervals and tiers, sources, withdrawn and superseded rows.
+"""
 
 VERSION_KEY = b"vgbench.schema"
 LEFT_OUT_KEY = b"vgbench.left_out"
+SOURCES_KEY = b"vgbench.sources"
 
 Row = dict[str, Any]
 """One row of the table: column name → value, None where unknown."""
 
 
 class Column(NamedTuple):
-    """A column's name, its type ("string", "int64", "time", …) and what it holds."""
+    """A column's name, its type ("string", "int64", "time", "binary", …) and what it holds."""
 
     name: str
     kind: str
@@ -75,7 +81,21 @@ COLUMNS = (
     Column("notes", "string", "the submitter's remarks"),
     Column("submitted", "time", "when the entry was made, UTC"),
     Column("submission_digest", "string", "SHA-256 of submission.json"),
+    *(
+        Column(f"outcomes_{n}", "binary", f"bit i (from the lowest of each byte): query i at {n}")
+        for n in RECALL_VALUES
+    ),
+    Column("rank_low", "int32", "best rank at R@1 that the data allows, among rows like this one"),
+    Column("rank_high", "int32", "worst rank at R@1 that the data allows"),
+    Column("tier", "int32", "group of rows that R@1 cannot tell from the group's best; 1 is first"),
+    Column("source", "string", "where a published number was printed"),
+    Column("remark", "string", "what is odd about the row"),
+    Column("withdrawn", "string", "why the entry was withdrawn; null where it was not"),
+    Column("superseded_by", "string", "slug of the later revision; null for the latest"),
 )
+
+PLAIN_COLUMNS = tuple(column for column in COLUMNS if column.kind != "binary")
+"""The columns that people read: all but the outcomes of single queries."""
 
 JSON_COLUMNS = ("conditions", "seconds", "versions")
 
@@ -97,6 +117,7 @@ def table_schema(metadata: Mapping[bytes, bytes] | None = None) -> Any:
         "int64": pa.int64(),
         "float64": pa.float64(),
         "bool": pa.bool_(),
+        "binary": pa.binary(),
         "time": pa.timestamp("ms", tz="UTC"),
     }
     fields = [
@@ -116,6 +137,8 @@ def rows_to_arrow(rows: Sequence[Row], metadata: Mapping[bytes, bytes] | None = 
         values = [row.get(column.name) for row in rows]
         if column.kind == "string":
             arrays.append(string_array(values))
+        elif column.kind == "binary":
+            arrays.append(_bytes_array(values, field.type))
         elif column.kind == "strings":
             arrays.append(_list_array(values, field.type))
         elif column.kind == "bool":
@@ -155,11 +178,8 @@ def string_array(values: Sequence[str | None]) -> Any:
     """A `pyarrow.StringArray`."""
     import pyarrow as pa
 
-    encoded = [b"" if value is None else value.encode("utf-8") for value in values]
-    offsets = np.zeros(len(encoded) + 1, np.int32)
-    np.cumsum([len(text) for text in encoded], out=offsets[1:])
-    buffers = [_validity(values), pa.py_buffer(offsets), pa.py_buffer(b"".join(encoded))]
-    return pa.Array.from_buffers(pa.string(), len(encoded), buffers)
+    encoded = [None if value is None else value.encode("utf-8") for value in values]
+    return _bytes_array(encoded, pa.string())
 
 
 def number_array(values: Sequence[float | None] | NDArray[Any], kind: Any) -> Any:
@@ -173,6 +193,18 @@ def number_array(values: Sequence[float | None] | NDArray[Any], kind: Any) -> An
         data = np.array([0 if value is None else value for value in values], dtype)
         validity = _validity(values)
     return pa.Array.from_buffers(kind, len(data), [validity, pa.py_buffer(data)])
+
+
+def _bytes_array(values: Sequence[bytes | None], kind: Any) -> Any:
+    import pyarrow as pa
+
+    offsets = np.zeros(len(values) + 1, np.int64)
+    np.cumsum([0 if value is None else len(value) for value in values], out=offsets[1:])
+    if offsets[-1] > np.iinfo(np.int32).max:
+        raise BoardError(f"A column of the table would have {offsets[-1]:,} bytes, more than 2³¹.")
+    data = b"".join(value for value in values if value is not None)
+    buffers = [_validity(values), pa.py_buffer(offsets.astype(np.int32)), pa.py_buffer(data)]
+    return pa.Array.from_buffers(kind, len(values), buffers)
 
 
 def _bool_array(values: Sequence[bool | None]) -> Any:

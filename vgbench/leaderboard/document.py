@@ -12,7 +12,12 @@ from typing import Any
 
 from vgbench.leaderboard.entry import CARD_TEXTS, STATUSES, Card, Condition, Entry
 from vgbench.leaderboard.fields import Fields, parse_object
-from vgbench.leaderboard.predictions import distances_digest, paths_digest, predictions_digest
+from vgbench.leaderboard.predictions import (
+    distances_digest,
+    first_hit_digest,
+    paths_digest,
+    predictions_digest,
+)
 from vgbench.leaderboard.text import clean_text
 
 SCHEMA = 1
@@ -27,13 +32,17 @@ _FILE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,199}\.parquet")
 
 @dataclass(frozen=True)
 class StoredDigests:
-    """A predictions file: its name, K, and the digests of what it holds."""
+    """A predictions file: its name, K, and the digests of what it holds.
+
+    `first_hit` is None where the file has no such column.
+    """
 
     file: str
     top: int
     rows: str
     distances: str
     query_paths: str
+    first_hit: str | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -161,6 +170,8 @@ def write_document(
                 "distances": distances_digest(entry.distances),
                 "query_paths": paths_digest(entry.query_paths),
             }
+            if entry.first_hit is not None:
+                result["predictions"]["first_hit"] = first_hit_digest(entry.first_hit)
             result["descriptors"] = entry.descriptors_digest
         result["seconds"] = {clean_text(k): round(float(v), 4) for k, v in entry.seconds.items()}
         result["device"] = _text(entry.device)
@@ -278,6 +289,7 @@ def _read_result(result: Fields) -> tuple[Entry, StoredDigests | None]:
         stored.text("rows", required=True) or "",
         stored.text("distances", required=True) or "",
         stored.text("query_paths", required=True) or "",
+        stored.text("first_hit"),
     )
 
 

@@ -78,6 +78,9 @@ class Entry:
         One of `STATUSES`; None for the status of the submission.
     recalls
         Only when published: percentages as they were printed.
+    first_hit
+        int32 of shape (Q,): the 0-based rank of each query's first positive among its predictions,
+        −1 where there is none; None where it was not kept.
     """
 
     dataset: str
@@ -104,6 +107,7 @@ class Entry:
     conditions_derived: bool = False
     status: str | None = None
     recalls: Mapping[int, float] = field(default_factory=dict)
+    first_hit: NDArray[np.int32] | None = field(default=None, repr=False)
 
     @property
     def top(self) -> int:

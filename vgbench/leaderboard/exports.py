@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from vgbench.leaderboard.columns import COLUMNS, JSON_COLUMNS, RECALL_VALUES, Row
+from vgbench.leaderboard.columns import JSON_COLUMNS, PLAIN_COLUMNS, RECALL_VALUES, Row
 from vgbench.leaderboard.ranking import Ranking
 from vgbench.leaderboard.text import (
     clean_text,
@@ -71,9 +71,9 @@ def csv_text(rankings: Sequence[Ranking]) -> str:
     """The rows in their order, one column per column of the Parquet table (RFC 4180)."""
     sink = io.StringIO()
     writer = csv.writer(sink, lineterminator="\r\n")
-    writer.writerow([column.name for column in COLUMNS])
+    writer.writerow([column.name for column in PLAIN_COLUMNS])
     for row in _rows(rankings):
-        writer.writerow([_csv_value(row[column.name]) for column in COLUMNS])
+        writer.writerow([_csv_value(row[column.name]) for column in PLAIN_COLUMNS])
     return sink.getvalue()
 
 
@@ -91,7 +91,7 @@ def json_rows(rankings: Sequence[Ranking]) -> list[Row]:
                 if column.name in JSON_COLUMNS
                 else _json_value(row[column.name])
             )
-            for column in COLUMNS
+            for column in PLAIN_COLUMNS
         }
         for row in _rows(rankings)
     ]

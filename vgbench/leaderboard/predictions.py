@@ -1,7 +1,8 @@
 """Predictions as a Parquet file: one row per query, with its nearest database images.
 
-Columns: `query` (string), `rows` (list of K int32: database rows, the best first) and `distances`
-(list of K float32). Neither writing nor reading imports pandas.
+Columns: `query` (string), `rows` (list of K int32: database rows, the best first), `distances`
+(list of K float32) and, in files since schema 2, `first_hit` (int32: the 0-based rank of the first
+positive, −1 where there is none). Neither writing nor reading imports pandas.
 """
 
 from __future__ import annotations
@@ -22,11 +23,15 @@ LARGEST_FILE = 512 * 2**20
 
 
 class StoredPredictions(NamedTuple):
-    """`query_paths` of length Q, `rows` int32 (Q, K) and `distances` float32 (Q, K)."""
+    """`query_paths` of length Q, `rows` int32 (Q, K) and `distances` float32 (Q, K).
+
+    `first_hit` is int32 (Q,), or None in files that do not have it.
+    """
 
     query_paths: list[str]
     rows: NDArray[np.int32]
     distances: NDArray[np.float32]
+    first_hit: NDArray[np.int32] | None
 
 
 def predictions_digest(rows: NDArray[Any]) -> str:
@@ -43,6 +48,11 @@ def distances_digest(distances: NDArray[Any]) -> str:
     return hashlib.sha256(np.ascontiguousarray(distances, "<f4").data).hexdigest()
 
 
+def first_hit_digest(first_hit: NDArray[Any]) -> str:
+    """SHA-256 over the ranks of first positives as little-endian int32."""
+    return hashlib.sha256(np.ascontiguousarray(first_hit, "<i4").data).hexdigest()
+
+
 def paths_digest(query_paths: Sequence[str]) -> str:
     """SHA-256 over the queries' names, each followed by a line feed, in UTF-8."""
     text = "".join(f"{path}\n" for path in query_paths)
@@ -50,7 +60,10 @@ def paths_digest(query_paths: Sequence[str]) -> str:
 
 
 def encode_predictions(
-    query_paths: Sequence[str], rows: NDArray[np.int32], distances: NDArray[np.float32]
+    query_paths: Sequence[str],
+    rows: NDArray[np.int32],
+    distances: NDArray[np.float32],
+    first_hit: NDArray[np.int32] | None = None,
 ) -> bytes:
     """The bytes of a predictions file; the same input gives the same bytes."""
     import pyarrow as pa
@@ -61,14 +74,14 @@ def encode_predictions(
     top = rows.shape[1]
     item_rows = pa.field("element", pa.int32(), nullable=False)
     item_distances = pa.field("element", pa.float32(), nullable=False)
-    schema = pa.schema(
-        [
-            pa.field("query", pa.string(), nullable=False),
-            pa.field("rows", pa.list_(item_rows), nullable=False),
-            pa.field("distances", pa.list_(item_distances), nullable=False),
-        ],
-        metadata={"vgbench.schema": "1"},
-    )
+    fields = [
+        pa.field("query", pa.string(), nullable=False),
+        pa.field("rows", pa.list_(item_rows), nullable=False),
+        pa.field("distances", pa.list_(item_distances), nullable=False),
+    ]
+    if first_hit is not None:
+        fields.append(pa.field("first_hit", pa.int32(), nullable=False))
+    schema = pa.schema(fields, {"vgbench.schema": "1" if first_hit is None else "2"})
     offsets = np.arange(0, rows.size + 1, top, dtype=np.int32)
     lists = [
         pa.Array.from_buffers(kind, len(rows), [None, pa.py_buffer(offsets)], children=[child])
@@ -77,7 +90,10 @@ def encode_predictions(
             (schema.field("distances").type, number_array(np.ravel(distances), pa.float32())),
         )
     ]
-    table = pa.Table.from_arrays([string_array(list(query_paths)), *lists], schema=schema)
+    arrays = [string_array(list(query_paths)), *lists]
+    if first_hit is not None:
+        arrays.append(number_array(first_hit, pa.int32()))
+    table = pa.Table.from_arrays(arrays, schema=schema)
     sink = io.BytesIO()
     pq.write_table(table, sink, compression="zstd", use_dictionary=False, store_schema=True)
     return sink.getvalue()
@@ -105,31 +121,42 @@ def read_predictions(path: Path) -> StoredPredictions:
         names = table.column("query").to_pylist()
         rows = _matrix(table.column("rows"), path.name)
         distances = _matrix(table.column("distances"), path.name)
+        first_hit = (
+            _vector(table.column("first_hit"), path.name)
+            if "first_hit" in table.column_names
+            else None
+        )
     except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise SubmissionError(f"{path.name} is not a readable Parquet file: {reason}") from error
     if table.column("query").null_count:
         raise SubmissionError(f"{path.name} has rows without a query's name.")
-    return StoredPredictions(names, rows, distances)
+    return StoredPredictions(names, rows, distances, first_hit)
 
 
 def _check_layout(file: Any, name: str) -> None:
     import pyarrow as pa
 
     schema = file.schema_arrow
-    expected = {"query": pa.string(), "rows": pa.int32(), "distances": pa.float32()}
+    expected = {
+        "query": (False, pa.string()),
+        "rows": (True, pa.int32()),
+        "distances": (True, pa.float32()),
+        "first_hit": (False, pa.int32()),
+    }
+    if "first_hit" not in schema.names:
+        del expected["first_hit"]
     found = {
-        field.name: getattr(field.type, "value_type", field.type)
-        if field.name != "query"
-        else field.type
+        field.name: (True, field.type.value_type)
+        if pa.types.is_list(field.type)
+        else (False, field.type)
         for field in schema
     }
-    if found != expected or not all(
-        pa.types.is_list(schema.field(list_name).type) for list_name in ("rows", "distances")
-    ):
+    if found != expected or len(schema) != len(found):
         raise SubmissionError(
-            f"{name} should have the columns query (string), rows (list of int32) and distances "
-            f"(list of float32); it has {', '.join(f'{f.name} ({f.type})' for f in schema)}."
+            f"{name} should have the columns query (string), rows (list of int32), distances "
+            f"(list of float32) and perhaps first_hit (int32); it has "
+            f"{', '.join(f'{f.name} ({f.type})' for f in schema)}."
         )
     unpacked = 0
     for number in range(file.metadata.num_row_groups):
@@ -141,6 +168,18 @@ def _check_layout(file: Any, name: str) -> None:
             raise SubmissionError(f"{name} should hold its values in plain encoding.")
     if unpacked > LARGEST_FILE:
         raise SubmissionError(f"{name} would unpack to more than {LARGEST_FILE:,} bytes.")
+
+
+def _vector(column: Any, name: str) -> NDArray[np.int32]:
+    """An int32 column as an array of shape (Q,), from its buffers."""
+    if column.null_count:
+        raise SubmissionError(f"{name} has queries whose first hit is missing.")
+    parts = [
+        np.frombuffer(chunk.buffers()[1], np.int32)[chunk.offset : chunk.offset + len(chunk)]
+        for chunk in column.chunks
+        if len(chunk)
+    ]
+    return np.concatenate(parts) if parts else np.empty(0, np.int32)
 
 
 def _matrix(column: Any, name: str) -> NDArray[Any]:

@@ -23,17 +23,7 @@ from vgbench.leaderboard.entry import DISTANCES, Card
 from vgbench.leaderboard.slugs import slugify
 from vgbench.leaderboard.sources import LARGEST_CSV, plain_bytes
 from vgbench.leaderboard.text import clean_text
-from vgbench.retrieval.statistics import wilson_interval
-
-try:
-    from vgbench.retrieval.statistics import possible_count  # type: ignore[attr-defined,unused-ignore]
-except ImportError:
-
-    def possible_count(percent: float, queries: int, decimals: int = 2) -> bool:
-        nearest = 100 * round(percent * queries / 100) / queries
-        unit: float = 10**-decimals
-        return bool(-unit / 2 - 1e-9 <= nearest - percent < unit - 1e-9)
-
+from vgbench.retrieval.statistics import possible_count, wilson_interval
 
 RECALLS = tuple(f"recall_{n}" for n in RECALL_VALUES)
 

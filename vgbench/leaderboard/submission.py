@@ -39,6 +39,7 @@ from vgbench.leaderboard.fields import LARGEST_JSON
 from vgbench.leaderboard.predictions import (
     distances_digest,
     encode_predictions,
+    first_hit_digest,
     paths_digest,
     predictions_digest,
     read_predictions,
@@ -131,7 +132,7 @@ def write_submission(
         raise _error(_CONTRADICTS, problems)
     card = clean_card(card)
     files = {
-        name: encode_predictions(entry.query_paths, entry.rows, entry.distances)
+        name: encode_predictions(entry.query_paths, entry.rows, entry.distances, entry.first_hit)
         for entry, name in zip(entries, file_names(entries), strict=True)
         if entry.status != "published"
     }
@@ -156,7 +157,7 @@ def write_submission(
         # readers see to be old.
         with (
             board_errors(root),
-            prepared_update(root, text),
+            prepared_update(root, text, entries),
             atomic_folder(folder) as temporary,
         ):
             (temporary / SUBMISSION_FILE).write_bytes(text)
@@ -299,6 +300,11 @@ def _filled(entry: Entry, stored: StoredDigests, folder: Path) -> Entry:
             ("database rows", stored.rows, predictions_digest(found.rows)),
             ("distances", stored.distances, distances_digest(found.distances)),
             ("query names", stored.query_paths, paths_digest(found.query_paths)),
+            (
+                "first hits",
+                stored.first_hit,
+                None if found.first_hit is None else first_hit_digest(found.first_hit),
+            ),
         )
         if expected != actual
     ]
@@ -309,7 +315,13 @@ def _filled(entry: Entry, stored: StoredDigests, folder: Path) -> Entry:
             f"{stored.file}: the {', '.join(differing)} are not what {SUBMISSION_FILE} says "
             f"(digests differ): the file was changed after it was submitted"
         )
-    return replace(entry, query_paths=found.query_paths, rows=found.rows, distances=found.distances)
+    return replace(
+        entry,
+        query_paths=found.query_paths,
+        rows=found.rows,
+        distances=found.distances,
+        first_hit=found.first_hit,
+    )
 
 
 def _error(what: str, problems: Sequence[str]) -> SubmissionError:

@@ -1,7 +1,7 @@
 """The leaderboard's table: derived from `submissions/`, kept as Parquet, never edited by hand.
 
-A reader compares the digests that the table was built of with the submissions that are there, so a
-table left behind by a killed writer or by `git pull` is noticed, and made new.
+A reader compares the fingerprint of what the table was built of with what is there, so a table left
+behind by a killed writer or by `git pull` is noticed, and made new.
 """
 
 from __future__ import annotations
@@ -12,32 +12,31 @@ import hashlib
 import io
 import json
 import os
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from datetime import datetime, timezone
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from vgbench.errors import BoardError, SubmissionError
 from vgbench.leaderboard.board import (
     board_errors,
     board_lock,
-    submission_digests,
     submissions_folder,
     table_path,
 )
 from vgbench.leaderboard.columns import (
     LEFT_OUT_KEY,
-    RECALL_VALUES,
+    PLAIN_COLUMNS,
     SCHEMA_VERSION,
+    SOURCES_KEY,
     VERSION_KEY,
     Row,
     arrow_to_rows,
     rows_to_arrow,
 )
-from vgbench.leaderboard.document import TIME_FORMAT, Document, read_document
-from vgbench.leaderboard.entry import Card, Entry
-from vgbench.leaderboard.status import believed_status
+from vgbench.leaderboard.document import read_document
+from vgbench.leaderboard.entry import Entry
+from vgbench.leaderboard.sources import Source, Sources, read_sources
 from vgbench.places import board_root
 
 if TYPE_CHECKING:
@@ -55,13 +54,16 @@ class LeftOut(NamedTuple):
 class Table:
     """The rows of the board, in the order dataset, split, slug.
 
-    `left_out` names submissions that do not read, and why. `rebuilt` says that the file on disk was
-    not what the submissions give, so the rows were made new.
+    `left_out` names submissions and tables of published numbers that do not read, and why.
+    `rebuilt` says that the file on disk was not what the submissions give, so the rows were made
+    new. `fingerprint` is that of the sources, `weights` the bytes of weights beside submissions.
     """
 
     rows: list[Row]
     left_out: dict[str, LeftOut]
     rebuilt: bool = False
+    fingerprint: str = ""
+    weights: Mapping[str, int] = field(default_factory=dict)
 
 
 def build(root: str | os.PathLike[str]) -> Table:
@@ -97,7 +99,11 @@ def read_board(root: str | os.PathLike[str], heal: bool = True) -> Table:
     stored = _read_file(table_path(root))
     if not submissions_folder(root).is_dir():
         return stored.table if stored else Table([], {})  # a table passed on by itself
-    if stored and stored.current and _sources(stored.table) == submission_digests(root):
+    if (
+        stored
+        and stored.current
+        and stored.table.fingerprint == read_sources(submissions_folder(root)).fingerprint
+    ):
         return stored.table
     table = _derive(root, stored)
     if heal and (table.rows or table.left_out or stored):
@@ -107,41 +113,76 @@ def read_board(root: str | os.PathLike[str], heal: bool = True) -> Table:
     return table
 
 
-def load_leaderboard(root: str | os.PathLike[str] | None = None) -> pd.DataFrame:
+def load_leaderboard(
+    root: str | os.PathLike[str] | None = None, *, outcomes: bool = False
+) -> pd.DataFrame:
     """The board as a pandas DataFrame: one row per submission, dataset and split.
 
     Parameters
     ----------
     root
         The board's folder; see `vgbench.places.board_root`.
+    outcomes
+        Also the columns `outcomes_1` to `outcomes_20`: which queries are localized, as bits that
+        `vgbench.retrieval.standings.unpack_outcomes` turns into an array.
 
     Returns
     -------
     pandas.DataFrame
         The columns of `vgbench.leaderboard.columns.COLUMNS`; recalls and intervals in percent.
+        Published numbers, withdrawn entries and earlier revisions are among the rows: see
+        `status`, `withdrawn` and `superseded_by`.
     """
-    frame: pd.DataFrame = rows_to_arrow(read_board(board_root(root)).rows).to_pandas()
+    table = rows_to_arrow(read_board(board_root(root)).rows)
+    if not outcomes:
+        table = table.select([column.name for column in PLAIN_COLUMNS])
+    frame: pd.DataFrame = table.to_pandas()
     return frame
 
 
 @contextlib.contextmanager
-def prepared_update(root: Path, text: bytes) -> Iterator[None]:
+def prepared_update(root: Path, text: bytes, entries: Sequence[Entry]) -> Iterator[None]:
     """Write the table with one more submission, and let it take its name when the block ends well.
 
     Call it while holding the board's lock. When the block begins, the new table is on disk in full.
+
+    Parameters
+    ----------
+    text
+        The `submission.json` to come.
+    entries
+        Its results, with their predictions.
+
+    Raises
+    ------
+    SubmissionError
+        When it does not read, or states other hits than its predictions give.
     """
     from vgbench.durable import atomic_write
+    from vgbench.leaderboard.rows import submission_rows
+    from vgbench.leaderboard.standing import settle
 
     path = table_path(root)
     if path.is_dir():  # found out now, not when the submission is in its place already
         raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
-    table = _derive(root, _read_file(path))
+    sources = read_sources(submissions_folder(root))
+    rows, left_out = _derive_rows(root, sources, _read_file(path))
     problems: list[str] = []
     document = read_document(text, problems)
     if document is None or problems:
         raise SubmissionError("\n".join(problems))
-    rows = submission_rows(document, hashlib.sha256(text).hexdigest())
-    content = encode_table(Table(_ordered([*table.rows, *rows]), table.left_out))
+    digest = hashlib.sha256(text).hexdigest()
+    # As it will be read from disk, where seconds are rounded and names made clean.
+    written = [
+        replace(
+            stated, query_paths=entry.query_paths, rows=entry.rows, distances=entry.distances,
+            first_hit=entry.first_hit,
+        )
+        for stated, entry in zip(document.entries, entries, strict=True)
+    ]  # fmt: skip
+    rows += submission_rows(document, written, digest)
+    sources = replace(sources, submissions={**sources.submissions, document.slug: Source(digest)})
+    content = encode_table(_table(settle(rows, _withdrawn(sources)), left_out, sources))
     with atomic_write(path) as file:
         file.write(content)
         file.flush()
@@ -154,75 +195,14 @@ def encode_table(table: Table) -> bytes:
     import pyarrow.parquet as pq
 
     left_out = json.dumps(table.left_out, sort_keys=True, ensure_ascii=False)
-    arrow = rows_to_arrow(table.rows, {LEFT_OUT_KEY: left_out.encode("utf-8")})
+    sources = json.dumps([table.fingerprint, dict(table.weights)], sort_keys=True)
+    arrow = rows_to_arrow(
+        table.rows,
+        {LEFT_OUT_KEY: left_out.encode("utf-8"), SOURCES_KEY: sources.encode("ascii")},
+    )
     sink = io.BytesIO()
     pq.write_table(arrow, sink, compression="zstd")
     return sink.getvalue()
-
-
-def submission_rows(document: Document, digest: str) -> list[Row]:
-    """The table's rows of one submission; `digest` is that of its `submission.json`."""
-    submitted = datetime.strptime(document.submitted, TIME_FORMAT)
-    shared = {
-        "slug": document.slug,
-        "revision": document.revision,
-        "submitted": submitted.replace(tzinfo=timezone.utc),
-        "submission_digest": digest,
-        "versions": _json(document.versions),
-    }
-    return [
-        shared
-        | _card_columns(document.card)
-        | _entry_columns(entry)
-        | {"status": believed_status(entry, document.card.weights_digest)}
-        | {"top": stored.top if stored else None}
-        for entry, stored in zip(document.entries, document.predictions, strict=True)
-    ]
-
-
-def _card_columns(card: Card) -> Row:
-    return {
-        "name": card.name,
-        "method": card.method,
-        "backbone": card.backbone,
-        "architecture": card.architecture,
-        "parameters": card.parameters,
-        "training_data": card.training_data,
-        "licence": card.licence,
-        "authors": card.authors,
-        "links": list(card.links),
-        "notes": card.notes,
-    }
-
-
-def _entry_columns(entry: Entry) -> Row:
-    from vgbench.retrieval.statistics import wilson_interval
-
-    row: Row = {
-        name: getattr(entry, name)
-        for name in (
-            "dataset", "split", "ground_truth", "content", "protocol", "threshold",
-            "database", "queries", "queries_without_positives", "distance", "dimension",
-            "image_size", "resize", "device",
-        )
-    }  # fmt: skip
-    for n in RECALL_VALUES:
-        count, total = entry.hits.get(n), entry.queries
-        row[f"hits_{n}"] = count
-        row[f"recall_{n}"] = entry.recalls.get(n)
-        row[f"low_{n}"] = row[f"high_{n}"] = None
-        if count is not None and total:
-            low, high = wilson_interval(count, total)
-            row[f"recall_{n}"] = 100 * count / total
-            row[f"low_{n}"], row[f"high_{n}"] = 100 * low, 100 * high
-    conditions = entry.conditions and {
-        name: {"queries": part["queries"], "hits": {str(n): c for n, c in part["hits"].items()}}
-        for name, part in entry.conditions.items()
-    }
-    row["conditions"] = _json(conditions) if conditions else None
-    row["conditions_derived"] = entry.conditions_derived if conditions else None
-    row["seconds"] = _json(entry.seconds) if entry.seconds else None
-    return row
 
 
 @dataclass(frozen=True)
@@ -253,36 +233,78 @@ def _read_file(path: Path) -> _Stored | None:
             str(slug): LeftOut(str(digest), str(problem))
             for slug, (digest, problem) in json.loads(metadata.get(LEFT_OUT_KEY, b"{}")).items()
         }
+        fingerprint, weights = json.loads(metadata.get(SOURCES_KEY, b'["", {}]'))
+        table = Table(
+            rows, left_out, fingerprint=str(fingerprint),
+            weights={str(slug): int(size) for slug, size in weights.items()},
+        )  # fmt: skip
     except (OSError, pa.ArrowException, ValueError, TypeError, AttributeError):
         return None
-    return _Stored(Table(rows, left_out), current=version == SCHEMA_VERSION)
+    return _Stored(table, current=version == SCHEMA_VERSION)
 
 
 def _derive(root: Path, stored: _Stored | None) -> Table:
-    """The table of the submissions that are there, taking from `stored` what did not change."""
+    """The table of what is there, taking from `stored` what did not change."""
+    from vgbench.leaderboard.standing import settle
+
+    sources = read_sources(submissions_folder(root))
+    rows, left_out = _derive_rows(root, sources, stored)
+    return _table(settle(rows, _withdrawn(sources)), left_out, sources)
+
+
+def _derive_rows(
+    root: Path, sources: Sources, stored: _Stored | None
+) -> tuple[list[Row], dict[str, LeftOut]]:
+    """Rows of submissions and of published numbers, before they are settled among each other."""
+    from vgbench.leaderboard.published import read_published
+    from vgbench.leaderboard.rows import submission_rows
     from vgbench.leaderboard.submission import read_submission
 
     known: dict[str, str] = {}
     by_slug: dict[str, list[Row]] = {}
     if stored and stored.current:
-        known = _sources(stored.table)
         for row in stored.table.rows:
-            by_slug.setdefault(row["slug"], []).append(row)
+            if row["submission_digest"]:
+                known[row["slug"]] = row["submission_digest"]
+                by_slug.setdefault(row["slug"], []).append(row)
+        known |= {slug: left.digest for slug, left in stored.table.left_out.items()}
     rows: list[Row] = []
     left_out: dict[str, LeftOut] = {}
-    for slug, digest in submission_digests(root).items():
-        if digest and known.get(slug) == digest:
+    for slug, source in sources.submissions.items():
+        if (
+            stored
+            and source.digest
+            and known.get(slug) == source.digest
+            and stored.table.weights.get(slug) == source.weights
+        ):
             rows += by_slug.get(slug, [])
-            if slug not in by_slug and stored:
+            if slug not in by_slug:
                 left_out[slug] = stored.table.left_out[slug]
             continue
+        folder = submissions_folder(root) / slug
         try:
-            found = read_submission(submissions_folder(root) / slug)
+            found = read_submission(folder)
+            rows += submission_rows(found.document, found.entries, found.digest, folder)
         except SubmissionError as error:
-            left_out[slug] = LeftOut(digest, str(error))
-        else:
-            rows += submission_rows(found.document, found.digest)
-    return Table(_ordered(rows), left_out, rebuilt=True)
+            left_out[slug] = LeftOut(source.digest, str(error))
+    for name, digest in sources.published.items():
+        try:
+            rows += read_published(submissions_folder(root) / name)
+        except SubmissionError as error:
+            left_out[name] = LeftOut(digest, str(error))
+    return rows, left_out
+
+
+def _table(rows: list[Row], left_out: dict[str, LeftOut], sources: Sources) -> Table:
+    return Table(rows, left_out, True, sources.fingerprint, sources.weights)
+
+
+def _withdrawn(sources: Sources) -> dict[str, str]:
+    return {
+        slug: source.withdrawn
+        for slug, source in sources.submissions.items()
+        if source.withdrawn is not None
+    }
 
 
 def _write(root: Path, table: Table) -> None:
@@ -294,18 +316,3 @@ def _write(root: Path, table: Table) -> None:
         return
     with atomic_write(path) as file:
         file.write(content)
-
-
-def _sources(table: Table) -> dict[str, str]:
-    """Digests of the submissions that a table was built of, as `submission_digests` gives them."""
-    sources = {row["slug"]: row["submission_digest"] for row in table.rows}
-    sources |= {slug: left_out.digest for slug, left_out in table.left_out.items()}
-    return dict(sorted(sources.items()))
-
-
-def _ordered(rows: Sequence[Row]) -> list[Row]:
-    return sorted(rows, key=lambda row: (row["dataset"], row["split"], row["slug"]))
-
-
-def _json(value: Any) -> str:
-    return json.dumps(dict(value), ensure_ascii=False)

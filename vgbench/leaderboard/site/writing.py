@@ -1,0 +1,186 @@
+"""Writing the page: one file with no request to anywhere, the same bytes from the same board."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import os
+from collections.abc import Mapping, Sequence
+from functools import cache
+from importlib import resources
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from vgbench._version import __version__
+from vgbench.leaderboard.columns import Row
+from vgbench.leaderboard.entry import PROVENANCE, STATUS_MEANING
+from vgbench.leaderboard.site.charts import CURVES, chart_table, curves_chart, pareto_chart
+from vgbench.leaderboard.site.content import ROW_FIELDS, Board, Content, page_content
+
+if TYPE_CHECKING:
+    from jinja2 import Template
+
+PAGE = "index.html"
+
+FIRST_ROWS = 100
+"""Rows of a board that are in the HTML, and that the script draws at first: laying out rows is what
+takes a browser its time, not ordering them."""
+
+COLUMNS = (
+    ("rank", "rank"), ("name", "entry"), ("recall_1", "R@1"), ("recall_5", "R@5"),
+    ("recall_10", "R@10"), ("recall_20", "R@20"), ("dimension", "dim"), ("image_size", "images"),
+    ("backbone", "backbone"), ("training_data", "trained on"), ("distance", "distance"),
+    ("status", "status"),
+)  # fmt: skip
+"""What the page's table can be ordered by, and how it is headed."""
+
+
+def write_site(root: str | os.PathLike[str], output: str | os.PathLike[str] | None = None) -> Path:
+    """Write the board's page.
+
+    Parameters
+    ----------
+    root
+        The board's folder.
+    output
+        A folder, or a file that ends in .html; `<root>/leaderboard` when left out.
+
+    Returns
+    -------
+    Path
+        The file that was written.
+
+    Raises
+    ------
+    BoardError
+        When the board's table cannot be read, or the page cannot be written.
+    """
+    from vgbench.durable import atomic_write
+    from vgbench.leaderboard.board import board_errors, table_path
+    from vgbench.leaderboard.table import read_board
+
+    root = Path(root)
+    path = Path(output) if output is not None else table_path(root).parent
+    if path.suffix.lower() not in (".html", ".htm"):
+        path = path / PAGE
+    text = render_site(read_board(root).rows, _verified(table_path(root).parent))
+    with board_errors(path.parent):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with atomic_write(path) as file:
+            file.write(text.encode("utf-8"))
+    return path
+
+
+def render_site(rows: Sequence[Row], verified: Mapping[str, Any] | None = None) -> str:
+    """The page's HTML.
+
+    Parameters
+    ----------
+    rows
+        Rows of the table.
+    verified
+        When each entry was last verified, as `vgbench verify --record` wrote it.
+    """
+    content = page_content(rows, verified)
+    names = {slug: entry["name"] for slug, entry in content.entries.items()}
+    dates = [
+        entry["submitted"]
+        for entry in content.entries.values()
+        if "submitted" in entry and not entry.get("published")
+    ]
+    return _template().render(
+        boards=[_for_template(board, names) for board in content.boards],
+        blank=_row_for_template(dict.fromkeys(ROW_FIELDS)),
+        entries=content.entries,
+        columns=COLUMNS,
+        limit=FIRST_ROWS,
+        statuses=STATUS_MEANING,
+        provenance=PROVENANCE,
+        updated=max(dates, default=None),
+        version=__version__,
+        data=_data(content),
+    )
+
+
+def rank_text(row: Mapping[str, Any]) -> str:
+    """A row's rank as the page shows it: the interval of its rank where tests give one.
+
+    >>> rank_text({"rank": 3, "low_rank": 2, "high_rank": 5}), rank_text({"rank": None})
+    ('2–5', '')
+    """
+    if row["rank"] is None:
+        return ""
+    low, high = row.get("low_rank"), row.get("high_rank")
+    if low is None or high is None:
+        return str(row["rank"])
+    return str(low) if low == high else f"{low}–{high}"
+
+
+def _for_template(board: Board, names: dict[str, str]) -> dict[str, Any]:
+    main = not board.published and board.apart is None
+    return {
+        **{name: getattr(board, name) for name in board.__dataclass_fields__ if name != "rows"},
+        "rows": [_row_for_template(row) for row in board.rows],
+        "pareto": pareto_chart(board, names) if main else None,
+        "points": chart_table(board, names)[:FIRST_ROWS] if main else [],
+        "curves": curves_chart(board, names) if main else None,
+        "drawn": min(CURVES, len(board.rows)),
+    }
+
+
+def _row_for_template(row: dict[str, Any]) -> dict[str, Any]:
+    text = rank_text(row) if row["slug"] else ""
+    return row | {"rank_text": text, "published": row["status"] == "published"}
+
+
+def _data(content: Content) -> dict[str, Any]:
+    """What the script reads: rows as lists, since a thousand keys a thousand times are long."""
+    return {
+        "fields": ROW_FIELDS,
+        "limit": FIRST_ROWS,
+        "columns": COLUMNS,
+        "boards": [
+            {
+                "id": board.id,
+                "title": board.title,
+                "apart": board.apart,
+                "published": board.published,
+                "queries": board.queries,
+                "rows": [list(row.values()) for row in board.rows],
+            }
+            for board in content.boards
+        ],
+        "entries": content.entries,
+        "maps": content.maps,
+    }
+
+
+@cache
+def _template() -> Template:
+    from jinja2 import Environment, StrictUndefined
+    from markupsafe import Markup
+
+    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=False)
+    environment.policies["json.dumps_kwargs"] = {"separators": (",", ":"), "ensure_ascii": True}
+    script, style = _packaged("page.js"), _packaged("page.css")
+    digest = base64.b64encode(hashlib.sha256(script.encode("utf-8")).digest()).decode("ascii")
+    environment.globals.update(  # both are files of this package: nothing in them is a stranger's
+        script=Markup(script),
+        style=Markup(style),
+        script_hash=f"sha256-{digest}",
+    )
+    return environment.from_string(_packaged("page.html.j2"))
+
+
+def _packaged(name: str) -> str:
+    return resources.files(__package__).joinpath(name).read_text(encoding="utf-8")
+
+
+def _verified(folder: Path) -> dict[str, Any]:
+    """When entries were last verified; nothing where nobody recorded it, or the record is torn."""
+    try:
+        found = json.loads((folder / "verified.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}
