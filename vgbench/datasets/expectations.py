@@ -83,6 +83,19 @@ def recognise(split: SplitManifest, name: str) -> tuple[DatasetSpec, str] | None
     return None
 
 
+def zone_of(path: str) -> str | None:
+    """Give the UTM zone that a name states, without leading zeros; None where it states none.
+
+    >>> zone_of("database/@0381418.20@3946450.42@54@S@035.65478@@@@@@@@@@.jpg")
+    '54S'
+    >>> zone_of("@1@2@.jpg")
+    """
+    fields = file_name(path).split("@", 5)
+    if len(fields) < 5 or not fields[3] or not fields[4]:
+        return None
+    return fields[3].lstrip("0") + fields[4].upper()
+
+
 def _misplaced(spec: DatasetSpec, split: SplitManifest) -> list[str]:
     found = []
     outside: list[str] = []
@@ -94,7 +107,7 @@ def _misplaced(spec: DatasetSpec, split: SplitManifest) -> list[str]:
             inside = (west <= x) & (x <= east) & (south <= y) & (y <= north)
             outside += [images.paths[row] for row in np.flatnonzero(~inside).tolist()]
         if spec.utm_zone is not None:
-            zones += [path for path in images.paths if _zone(path) not in (None, spec.utm_zone)]
+            zones += [path for path in images.paths if zone_of(path) not in (None, spec.utm_zone)]
     if outside:
         found.append(
             f"{len(outside):,} images lie outside the dataset's bounding box:\n"
@@ -106,11 +119,3 @@ def _misplaced(spec: DatasetSpec, split: SplitManifest) -> list[str]:
             f"{first_ten(zones, 'images')}"
         )
     return found
-
-
-def _zone(path: str) -> str | None:
-    """The zone a name states, without leading zeros; None where it states none."""
-    fields = file_name(path).split("@", 5)
-    if len(fields) < 5 or not fields[3] or not fields[4]:
-        return None
-    return fields[3].lstrip("0") + fields[4].upper()
