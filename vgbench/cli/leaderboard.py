@@ -1,4 +1,4 @@
-"""`vgbench leaderboard`: show the board, and make its table again from the submissions."""
+"""`vgbench leaderboard`: show the board, make its table again, and write it as a page."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from vgbench.cli import options
 
 app = typer.Typer(
     invoke_without_command=True,
-    help="Show the leaderboard; `build` makes its table again from submissions/ alone.",
+    help="Show the leaderboard; `build` makes its table again, `site` writes it as a page.",
 )
 
 Dataset = Annotated[
@@ -53,7 +53,7 @@ def leaderboard(
         "dataset": dataset, "sort": sort, "form": form, "everything": everything, "root": root,
         "as_json": as_json,
     }  # fmt: skip
-    context.default_map = dict.fromkeys(("show", "build"), given)
+    context.default_map = dict.fromkeys(("show", "build", "site"), given)
 
 
 @app.command()
@@ -90,6 +90,36 @@ def show(
         if form in ("csv", "json"):  # nothing but rows belongs on stdout
             for line in notes:
                 note(line)
+
+
+@app.command()
+def site(
+    output: Annotated[
+        Optional[str],  # noqa: UP045
+        typer.Option(
+            "-o",
+            "--output",
+            metavar="FOLDER|FILE.html",
+            help="Default: ROOT/leaderboard/index.html.",
+        ),
+    ] = None,
+    root: options.Root = None,
+    as_json: options.Json = False,
+) -> None:
+    """Write the board as one self-contained page that works offline and without JavaScript.
+
+    Sorting, filters, single entries and comparisons of two are in the page's
+    address: copy it to show somebody what you see.
+    """
+    from vgbench.cli.printing import print_json
+    from vgbench.leaderboard.site import write_site
+    from vgbench.places import board_root
+
+    path = write_site(board_root(root), output)
+    if as_json:
+        print_json({"page": str(path), "bytes": path.stat().st_size})
+    else:
+        typer.echo(f"{path}: {path.stat().st_size / 1e6:.2f} MB")
 
 
 @app.command()

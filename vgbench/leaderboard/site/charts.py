@@ -82,14 +82,10 @@ def pareto_chart(board: Board, names: dict[str, str]) -> Markup | None:
                 )
             )
         parts.append(
-            Markup(
-                '<a href="#entry={}"><circle class="{}" cx="{}" cy="{}" r="5">'
-                "<title>{}</title></circle></a>"
-            ).format(
-                point.slug, "dot on-front" if point.front else "dot",
-                _n(where), _n(_y(point.recall)), title,
+            Markup('<circle class="{}" cx="{}" cy="{}" r="5"><title>{}</title></circle>').format(
+                "dot on-front" if point.front else "dot", _n(where), _n(_y(point.recall)), title
             )
-        )  # fmt: skip
+        )
     return _svg("".join(parts), f"{board.title}: recall@1 against descriptor size")
 
 

@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from vgbench.leaderboard.columns import RECALL_VALUES, Row
 from vgbench.leaderboard.ranking import Place, Ranking, rank_rows
 from vgbench.leaderboard.text import clean_text, safe_link
+from vgbench.retrieval.statistics import holm, mcnemar, smallest_difference, wilson_interval
 
 BYTES_PER_NUMBER = 4
 """A descriptor is stored as float32."""
@@ -132,8 +133,9 @@ def _row(place: Place) -> dict[str, Any]:
         "tier": row.get("tier") if place.rank else None,
         "outcomes": None,
     }
+    digits = 6 if row["status"] == "published" else 1  # what was printed stays as it was printed
     for n in RECALL_VALUES:
-        values[f"recall_{n}"] = _rounded(row[f"recall_{n}"], 2)
+        values[f"recall_{n}"] = _rounded(row[f"recall_{n}"], digits)
         values[f"low_{n}"] = _rounded(row[f"low_{n}"], 1)
         values[f"high_{n}"] = _rounded(row[f"high_{n}"], 1)
         values[f"hits_{n}"] = row[f"hits_{n}"]
@@ -141,11 +143,29 @@ def _row(place: Place) -> dict[str, Any]:
         values[name] = row[name]
     for name in ("image_size", "resize", "device", "remark", "source"):
         values[name] = clean_text(row[name]) if row.get(name) else None
-    for name in ("conditions", "seconds"):
-        values[name] = json.loads(row[name]) if row.get(name) else None
+    values["seconds"] = json.loads(row["seconds"]) if row.get("seconds") else None
+    values["conditions"] = _conditions(row)
     if row.get("outcomes_1"):
         values["outcomes"] = base64.b64encode(row["outcomes_1"]).decode("ascii")
     return {name: values[name] for name in ROW_FIELDS}
+
+
+def _conditions(row: Row) -> list[list[Any]] | None:
+    """For each condition its name, its queries, and the recalls with their intervals as text."""
+    if not row.get("conditions"):
+        return None
+    lines = []
+    for name, part in json.loads(row["conditions"]).items():
+        line: list[Any] = [clean_text(name), part["queries"]]
+        for n in RECALL_VALUES:
+            count, total = part["hits"].get(str(n)), part["queries"]
+            if count is None or not total:
+                line.append("")
+                continue
+            low, high = wilson_interval(count, total)
+            line.append(f"{100 * count / total:.1f} {100 * low:.1f}–{100 * high:.1f}")
+        lines.append(line)
+    return lines
 
 
 def _entry(row: Row, verified: Any) -> dict[str, Any]:
@@ -171,8 +191,6 @@ def _entry(row: Row, verified: Any) -> dict[str, Any]:
 
 def _smallest(ranking: Ranking) -> float | None:
     """The smallest difference in recall@1 that this board can show, in points."""
-    from vgbench.retrieval.statistics import smallest_difference
-
     if ranking.published or not ranking.queries:
         return None
     found = smallest_difference(ranking.queries)
@@ -195,8 +213,6 @@ def _cheapest(ranking: Ranking) -> str | None:
 
     Exact McNemar tests of each entry against the best, Holm's correction over them, at 5 %.
     """
-    from vgbench.retrieval.statistics import holm, mcnemar
-
     found = _outcomes(ranking)
     if found is None:
         return None
@@ -220,14 +236,14 @@ def _positions(ranking: Ranking) -> dict[str, Any] | None:
 
     Only where the ground truth comes with vgbench, and is the one of this ranking.
     """
-    from vgbench.datasets import load_ground_truth
+    from vgbench.datasets.ground_truth import load_ground_truth
     from vgbench.errors import VgbenchError
 
     try:
         truth = load_ground_truth(ranking.key.dataset, ranking.key.split)
     except VgbenchError:
         return None
-    if truth.fingerprint != ranking.key.ground_truth:
+    if truth.ground_truth != ranking.key.ground_truth:
         return None
     everything = np.concatenate([truth.database_positions, truth.query_positions])
     low = everything.min(axis=0)

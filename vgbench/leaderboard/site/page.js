@@ -220,7 +220,7 @@
       ["trained on", entry.training_data], ["licence", entry.licence], ["notes", entry.notes], ["submitted", entry.submitted],
       ["made with", entry.versions && Object.entries(entry.versions).map(([name, version]) => `${name} ${version}`).join(", ")],
       ["last verified", entry.published ? "" : entry.verified ? `${entry.verified.at}, by vgbench ${entry.verified.version}: ${entry.verified.ok ? "everything held" : "something did not hold"}` : "not recorded"]]));
-    if (!entry.published) parts.push(el("h3", {}, "Compute it again"), el("pre", { tabindex: 0, "aria-label": "command" }, `vgbench verify ${slug}`));
+    if (!entry.published) parts.push(el("h3", {}, "Compute it again"), el("pre", { tabindex: 0, "aria-label": "command" }, `vgbench verify ${slug}${rowsOf(slug).some(({ row }) => row[at.status] === "reproduced") ? " --reproduce" : ""}`));
     for (const { board, row } of rowsOf(slug)) parts.push(...resultOf(board, row));
     return parts;
   }
@@ -228,8 +228,8 @@
   function resultOf(board, row) {
     const parts = [el("h3", {}, board.apart ? `${board.title}, apart: ${board.apart}` : board.title)];
     const lines = [["all", String(board.queries ?? ""), ...[1, 5, 10, 20].map((n) => `${number(row[at[`recall_${n}`]], board.published)} ${range(row[at[`low_${n}`]], row[at[`high_${n}`]])}`)]];
-    for (const [name, part] of Object.entries(row[at.conditions] ?? {})) lines.push([name, String(part.queries), ...[1, 5, 10, 20].map((n) => part.recall?.[n] ?? "")]);
-    parts.push(table("Recall, percent, with 95 % intervals", ["condition", "queries", "R@1", "R@5", "R@10", "R@20"], lines));
+    for (const [name, queries, ...recalls] of row[at.conditions] ?? []) lines.push([name, String(queries), ...recalls]);
+    parts.push(table(`Recall on ${board.id}, percent, with 95 % intervals`, ["condition", "queries", "R@1", "R@5", "R@10", "R@20"], lines));
     const seconds = row[at.seconds] && Object.entries(row[at.seconds]).map(([name, took]) => `${name} ${took} s`).join(", ");
     parts.push(list([["rank", ranks(row)], ["tier", row[at.tier] ?? ""], ["dimension", row[at.dimension] ?? ""], ["distance", row[at.distance]], ["images", [row[at.image_size], row[at.resize]].filter(Boolean).join(", ")],
       ["took", seconds ? `${seconds}${row[at.device] ? ` on ${row[at.device]}` : ""}` : ""], ["printed in", row[at.source]], ["remark", row[at.remark]]]));
@@ -238,6 +238,7 @@
       const missed = count(localized, (bit) => !bit);
       parts.push(el("h3", {}, "Where it fails"), drawMap(map, [["hit", (i) => localized[i]], ["miss", (i) => !localized[i]]],
         `Map of the queries: ${localized.length - missed} localized at 1 as dots, ${missed} not, as crosses`));
+      parts.push(el("p", { class: "legend" }, "● localized at 1 · × not · small dots: the database"));
       const failed = map.queries.filter((_, index) => !localized[index]);
       parts.push(names(`Queries that are not localized at 1: ${failed.length}`, failed));
     }
@@ -263,7 +264,7 @@
     const top = 30, made = svg("svg", { class: "map", role: "img", viewBox: `-20 ${-20 - top} ${map.width + 40} ${map.height + 60 + top}` },
       svg("title", {}, title), svg("path", { class: "database", d: map.database }));
     for (const [kind, test] of kinds) {
-      const mark = kind === "hit" ? "h0" : "m-5 -5l10 10m0 -10l-10 10";
+      const mark = { hit: "h0", miss: "m-5 -5l10 10m0 -10l-10 10", b: "m-7 0h14m-7 -7v14" }[kind];
       made.append(svg("path", { class: kind, d: map.x.map((x, i) => (test(i) ? `M${x} ${map.y[i]}${mark}` : "")).join("") }));
     }
     made.append(svg("path", { class: "bar", d: `M0 ${map.height + 20}h${map.bar}` }), svg("text", { x: map.bar + 8, y: map.height + 27 }, `${map.bar_metres} m`),
@@ -288,7 +289,7 @@
       if (!rowA || !rowB) continue;
       const hitA = bits(rowA, board), hitB = bits(rowB, board);
       parts.push(el("h3", {}, board.title));
-      parts.push(table("Recall, percent, with 95 % intervals", ["entry", "R@1", "R@5", "R@10", "R@20"], [[left.name, rowA], [right.name, rowB]].map(([name, row]) => [name, ...[1, 5, 10, 20].map((n) => `${number(row[at[`recall_${n}`]], board.published)} ${range(row[at[`low_${n}`]], row[at[`high_${n}`]])}`)])));
+      parts.push(table(`Recall on ${board.id}, percent, with 95 % intervals`, ["entry", "R@1", "R@5", "R@10", "R@20"], [[left.name, rowA], [right.name, rowB]].map(([name, row]) => [name, ...[1, 5, 10, 20].map((n) => `${number(row[at[`recall_${n}`]], board.published)} ${range(row[at[`low_${n}`]], row[at[`high_${n}`]])}`)])));
       if (!hitA || !hitB) { parts.push(el("p", {}, "Which queries they disagree on is not known here.")); continue; }
       found += 1;
       const onlyA = (i) => hitA[i] && !hitB[i], onlyB = (i) => !hitA[i] && hitB[i];
@@ -299,7 +300,8 @@
       parts.push(made);
       const map = data.maps[board.id];
       if (map) {
-        parts.push(drawMap(map, [["miss", onlyA], ["b", onlyB]], `Map of the queries on which they disagree: ${countA} only by the first in one colour, ${countB} only by the second in another`));
+        parts.push(drawMap(map, [["miss", onlyA], ["b", onlyB]], `Map of the queries on which they disagree: ${countA} localized only by ${left.name}, as ×; ${countB} only by ${right.name}, as +`));
+        parts.push(el("p", { class: "legend" }, `× only ${left.name} · + only ${right.name} · small dots: the database`));
         parts.push(el("div", { class: "columns" }, names(`Only ${left.name}: ${countA}`, map.queries.filter((_, i) => onlyA(i))), names(`Only ${right.name}: ${countB}`, map.queries.filter((_, i) => onlyB(i)))));
       }
     }
@@ -394,6 +396,6 @@
 
   function start(focus) { state = read(); choices(); draw(); show(focus); }
   addEventListener("hashchange", () => start(true));
-  document.documentElement.classList.add("js");
+  document.documentElement.classList.add("scripted");
   start(Boolean(new URLSearchParams(location.hash.slice(1)).get("entry")));
 })();
