@@ -6,6 +6,8 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
+from vgbench.cli.datasets import EXIT_CODES
+
 Vgbench = Callable[..., object]
 
 
@@ -27,8 +29,9 @@ def test_a_dataset_is_imported_listed_described_and_verified(vgbench: Vgbench, c
     described = vgbench("datasets", "info", "mine", "--json").document
     assert described["splits"][0]["database"] == 24
     report = vgbench("datasets", "verify", "mine", "--deep", "--json")
-    assert report.code == 0
-    assert report.document["ok"] is True
+    assert report.code == 5  # intact, and nothing is registered of it
+    assert report.document["ok"] is True and report.document["status"] == "unknown"
+    assert vgbench("datasets", "list").out.count("not pinned") == 1
 
 
 def test_paths_are_printed_in_the_order_of_rows(vgbench: Vgbench, city: Path) -> None:
@@ -42,9 +45,39 @@ def test_paths_are_printed_in_the_order_of_rows(vgbench: Vgbench, city: Path) ->
     assert vgbench("datasets", "info", city, "--paths", "--json").document == expected
 
 
-def test_verification_that_fails_exits_with_1_and_names_the_images(
+def test_exit_codes_tell_scripts_what_was_found_and_the_help_tells_them(
     vgbench: Vgbench, city: Path
 ) -> None:
+    assert vgbench("datasets", "verify", "mine").code == 1
+    assert vgbench("datasets", "verify", "demo-city/test").code == 2
+    vgbench("datasets", "add", "mine", city)
+    assert vgbench("datasets", "verify", "mine").code == 0
+    registry = Path(os.environ["VGBENCH_DATA"]) / "registry.toml"
+    registry.write_text(registry.read_text().replace("queries = 7", "queries = 8"))
+    ran = vgbench("datasets", "verify", "mine")
+    assert ran.code == 4 and "queries: 7, expected 8" in ran.out
+    told = vgbench("datasets", "verify", "--help").out
+    assert all(f" {code} {word}" in told for word, code in EXIT_CODES.items())
+
+
+def test_everything_that_is_shown_of_a_dataset_fits_80_columns(
+    vgbench: Vgbench, city: Path
+) -> None:
+    vgbench("datasets", "verify", "demo-city")
+    for command in (("list",), ("info", "sf_xs"), ("info", "demo-city"), ("info", "tokyo_xs"),
+                    ("verify", "demo_city")):  # fmt: skip
+        ran = vgbench("datasets", *command)
+        assert ran.code == 0, ran.err
+        lines = [line for line in ran.out.splitlines() if os.environ["VGBENCH_DATA"] not in line]
+        assert max(map(len, lines)) <= 80, max(lines, key=len)
+    listed = vgbench("datasets", "list").out
+    [row] = [line for line in listed.splitlines() if line.startswith("demo-city   test")]
+    assert " installed " in row and " MB " in row and row.split()[-1].startswith("20")
+    document = vgbench("datasets", "info", "demo_city", "--json").document
+    assert document["verified"]["status"] == "verified" and document["bytes"] > 1e6
+
+
+def test_verification_that_fails_names_the_images(vgbench: Vgbench, city: Path) -> None:
     vgbench("datasets", "import", "mine", city)
     folder = Path(os.environ["VGBENCH_DATA"]) / "mine" / "test"
     gone, changed = sorted((folder / "database").iterdir())[:2]
@@ -52,12 +85,12 @@ def test_verification_that_fails_exits_with_1_and_names_the_images(
     changed.chmod(0o644)
     changed.write_bytes(b"\xff\xd8\xff nothing else")
     ran = vgbench("datasets", "verify", "mine")
-    assert ran.code == 1
+    assert ran.code == 3
     assert gone.name in ran.out
     assert changed.name in ran.out
     document = vgbench("datasets", "verify", "mine", "--json")
-    assert document.code == 1
-    assert document.document["ok"] is False
+    assert document.code == 3
+    assert document.document["ok"] is False and document.document["status"] == "damaged"
 
 
 def test_an_unknown_name_lists_what_there_is(vgbench: Vgbench) -> None:
@@ -80,5 +113,6 @@ def test_a_dataset_of_ones_own_is_added_pinned_and_removed(
     assert rows[0] == "query,condition" and len(rows) == 8
     (tmp_path / "mine.csv").write_text("\n".join(row + "fog" for row in rows[1:3]))
     assert "overridden" in vgbench("datasets", "conditions", "mine", tmp_path / "mine.csv").out
-    assert vgbench("datasets", "remove", "mine").code == 0
+    ran = vgbench("datasets", "remove", "mine")
+    assert ran.code == 0 and "kB freed" in ran.out
     assert vgbench("datasets", "path", "mine").code == 1

@@ -6,7 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from vgbench.datasets import dataset_path, import_dataset, installed, load_dataset, remove_dataset
+from vgbench.datasets import (
+    dataset_path,
+    import_dataset,
+    installed,
+    load_dataset,
+    remove_dataset,
+    verify_dataset,
+)
 from vgbench.datasets.private import find_spec, load_private, remember
 from vgbench.errors import DatasetError, DatasetNotFound, UsageError
 
@@ -34,9 +41,17 @@ def test_a_dataset_goes_with_all_that_is_kept_beside_it(
     import_dataset("my-set", make_folder(parts=PARTS))
     import_dataset("my-set-2", make_folder("other", PARTS))
     (root / "my-set.test.conditions.csv").write_text("x")
-    (root / "my-set.lock.json").write_text("{}")
     remember(root, "my-set", BLOCK.format("my-set"))
-    assert remove_dataset("my-set") == root / "my-set"
+    verify_dataset("my-set")
+    (root / "my-set.lock.json").write_text("{}")
+    (root / ".downloads" / "my-set").mkdir(parents=True)
+    (root / ".downloads" / "my-set" / "my_set.zip.part").write_bytes(bytes(100_000))
+    kept = [root / "my-set.lock.json", root / "my-set.verified.json"]
+    kept += [*(root / "my-set").rglob("*"), *(root / ".downloads").rglob("*.part")]
+    size = sum(path.stat().st_size for path in kept if path.is_file())
+    removed = remove_dataset("my_set")  # as its archive is called
+    assert (removed.name, removed.folder, removed.bytes) == ("my-set", root / "my-set", size)
+    assert not (root / ".downloads").exists()
     assert installed() == [("my-set-2", "test")] and not load_private(root)
     left = {path.name for path in root.iterdir() if not path.name.startswith(".")}
     assert left == {"my-set-2", "registry.toml"}
@@ -52,6 +67,16 @@ def test_only_installed_datasets_are_removed(root: Path, name: str) -> None:
     assert (root / "sf-xs").is_dir()
 
 
+def test_what_a_broken_download_left_is_removed_and_that_of_others_stays(root: Path) -> None:
+    for name in ("sf-xs", "tokyo-xs"):
+        (root / ".downloads" / name).mkdir(parents=True)
+        (root / ".downloads" / name / "a.zip.part").write_bytes(bytes(10))
+    assert remove_dataset("sf_xs").bytes == 10
+    assert [path.name for path in (root / ".downloads").iterdir()] == ["tokyo-xs"]
+    with pytest.raises(DatasetNotFound):
+        remove_dataset("sf-xs")
+
+
 def test_images_that_a_dataset_links_to_stay(make_folder: MakeFolder) -> None:
     folder = make_folder(parts=PARTS)
     import_dataset("my-set", folder, link=True)
@@ -63,6 +88,8 @@ def test_the_path_of_a_dataset_and_of_a_split(make_folder: MakeFolder, root: Pat
     import_dataset("my-set", make_folder(parts=PARTS))
     assert dataset_path("my-set") == root / "my-set"
     assert dataset_path("my-set/test") == root / "my-set" / "test"
+    assert dataset_path("my_set") == root / "my-set"
+    assert dataset_path("MY_set/test") == root / "my-set" / "test"
     with pytest.raises(DatasetNotFound):
         dataset_path("my-set/val")
     with pytest.raises(DatasetNotFound):

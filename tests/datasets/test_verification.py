@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import shutil
@@ -16,6 +17,8 @@ from vgbench.datasets import (
     load_registry,
     verify_dataset,
 )
+from vgbench.datasets.lockfile import Lock, write_lock
+from vgbench.datasets.private import remember
 from vgbench.errors import DatasetNotFound, UsageError
 
 MakeFolder = Callable[..., Path]
@@ -37,6 +40,14 @@ def test_an_untouched_dataset_verifies(here: Path, deep: bool) -> None:
     document = json.loads(json.dumps(report.to_json()))
     assert document["ok"] is True and document["splits"][0]["ok"] is True
     assert document["splits"][0]["missing"] == [] and document["folder"] == str(here)
+    # Nothing is registered of it: intact, and never verified.
+    assert (report.status, split.status, document["status"]) == ("unknown",) * 3
+    facts = {fact["what"]: fact for fact in document["splits"][0]["facts"]}
+    assert facts["utm_zone"] == {
+        "what": "utm_zone", "expected": None, "found": "10S", "state": "unknown",
+    }  # fmt: skip
+    assert facts["queries_with_positive"]["found"] == 3
+    assert document["edition"]["name"] is None and document["archive"]["state"] == "unknown"
 
 
 def test_missing_extra_changed_and_broken_images_are_told_apart(
@@ -58,7 +69,7 @@ def test_missing_extra_changed_and_broken_images_are_told_apart(
         f"database/{other.name}", f"database/{cut.name}",
     ]  # fmt: skip
     assert [text.partition(": ")[0] for text in split.undecodable] == [f"database/{cut.name}"]
-    assert split.mismatches == ()
+    assert split.mismatches == () and report.status == "damaged"
 
 
 def test_only_a_deep_check_finds_a_change_that_hides_its_time(here: Path) -> None:
@@ -113,7 +124,7 @@ def test_pins_are_compared_and_what_is_not_pinned_is_unknown(
     def register(count: int, ground_truth: str, content: str) -> None:
         filled = text.format(count=count, ground_truth=ground_truth, content=content)
         specs = parse_registry(filled)
-        for module in ("loading", "verification", "catalogue"):
+        for module in ("loading", "private", "catalogue"):
             monkeypatch.setattr(f"vgbench.datasets.{module}.load_registry", lambda: specs)
 
     register(6, dataset.ground_truth, dataset.content)
@@ -131,6 +142,91 @@ def test_pins_are_compared_and_what_is_not_pinned_is_unknown(
     assert not load_dataset("my-set").pinned
     described = describe("my-set").splits[0]
     assert (described.pin, described.content_pin) == ("differs", "differs")
+
+
+BLOCK = """
+[my-set]
+title = "Mine"
+description = "Mine."
+terms = "Mine."
+utm_zone = "10S"
+[my-set.splits.test]
+database = 6
+queries = 3
+"""
+
+
+def test_a_dataset_of_ones_own_is_held_against_ones_own_registry(here: Path) -> None:
+    root = here.parent
+    remember(root, "my-set", BLOCK)
+    report = verify_dataset("my_set")  # as its archive is called
+    assert (report.status, report.registered, report.dataset) == ("verified", False, "my-set")
+    remember(root, "my-set", BLOCK + "queries_with_positive = 2")
+    [split] = verify_dataset("my-set").splits
+    assert split.mismatches == ("queries with a positive: 3, expected 2",)
+    assert split.status == "contradicts" and not split.ok
+    remember(root, "my-set", BLOCK.replace("10S", "11S"))
+    [split] = verify_dataset("my-set").splits
+    assert split.status == "contradicts" and "not in UTM zone 11S" in split.mismatches[0]
+
+
+def test_the_edition_is_told_and_counts_where_its_images_are_pinned(here: Path) -> None:
+    dataset = load_dataset("my-set")
+    other = f'content = "{"0" * 64}"'
+    small = '[[my-set.editions]]\nname = "small"\nimages = "32x24"\n'
+    remember(here.parent, "my-set", f"{BLOCK}{other}\n{small}database_size = '32x24'")
+    report = verify_dataset("my-set")
+    assert str(report.edition) == "small (by image size)"
+    assert report.splits[0].content == "differs" and report.status == "unknown"
+    pinned = f"content = {{ test = '{dataset.content}' }}"
+    remember(here.parent, "my-set", f"{BLOCK}{other}\n{small}{pinned}")
+    report = verify_dataset("my-set")
+    assert str(report.edition) == "small (by content)"
+    assert report.splits[0].content == "agrees" and report.status == "verified"
+    described = describe("my-set")
+    assert described.edition.name == "small" and described.splits[0].content_pin == "agrees"
+
+
+def test_the_archive_is_held_against_its_record_and_the_registry(here: Path) -> None:
+    root, archive = here.parent, here.parent / ".downloads" / "my-set" / "my.zip"
+    archive.parent.mkdir(parents=True)
+    archive.write_bytes(b"an archive")
+    digest = hashlib.sha256(b"an archive").hexdigest()
+    write_lock(root, "my-set", Lock("my.zip", digest, 10, "https://example.org/my.zip"))
+    report = verify_dataset("my-set", deep=True)
+    assert (report.archive.sha256, report.archive.state) == (digest, "unknown") and report.ok
+    source = '[[my-set.sources]]\nkind = "url"\nurl = "https://example.org/my.zip"\nfile = "my.zip"'
+    remember(root, "my-set", f"{BLOCK}{source}\nsha256 = '{digest}'")
+    assert verify_dataset("my-set").archive.state == "agrees"
+    archive.write_bytes(b"AN archive")  # equal in size: only a deep check reads it
+    assert verify_dataset("my-set").status == "verified"
+    report = verify_dataset("my-set", deep=True)
+    assert report.status == "contradicts" and "has SHA-256" in str(report.archive.problem)
+    archive.write_bytes(b"an arch")
+    assert "has 7 bytes" in str(verify_dataset("my-set").archive.problem)
+    archive.unlink()
+    remember(root, "my-set", f"{BLOCK}{source}\nsha256 = '{'0' * 64}'")
+    report = verify_dataset("my-set")
+    assert report.archive.state == "differs" and report.status == "contradicts"
+    (root / "my-set.lock.json").write_text("{}")
+    assert "no schema 1" in str(verify_dataset("my-set").archive.problem)
+
+
+def test_when_it_was_verified_is_shown_until_it_changes(
+    here: Path, make_folder: MakeFolder
+) -> None:
+    remember(here.parent, "my-set", BLOCK)
+    assert describe("my-set").verified is None
+    verify_dataset("my-set", deep=True)
+    found = describe("my-set").verified
+    assert found is not None and found.status == "verified" and found.deep
+    other = make_folder("other", {"test/database": 6, "test/queries": 3}, notes=["night"])
+    import_dataset("my-set", other, replace=True)
+    assert describe("my-set").verified is None
+    verify_dataset("my-set")
+    next((here / "test" / "queries").iterdir()).unlink()
+    verify_dataset("my-set")
+    assert describe("my-set").verified is None
 
 
 def test_what_is_not_installed_cannot_be_verified(make_folder: MakeFolder) -> None:

@@ -3,21 +3,36 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from vgbench.cli import download, keeping, options
+from vgbench.cli.keeping import bytes_text
 
 if TYPE_CHECKING:
     from vgbench.datasets.catalogue import Description, SplitDescription
-    from vgbench.datasets.verification import SplitReport
+    from vgbench.datasets.verification import SplitReport, VerificationReport
 
 app = typer.Typer(
     no_args_is_help=True,
     help="List, import and verify datasets. Any folder with database/ and queries/ in it also "
     "works by its path, with no import.",
 )
+
+EXIT_CODES = {"verified": 0, "damaged": 3, "contradicts": 4, "unknown": 5}
+"""What `verify` and `repair` tell scripts; 1 is any error, 2 wrong usage."""
+
+_FACTS = {
+    "database": "database images",
+    "queries": "queries",
+    "train": "training images",
+    "utm_zone": "UTM zone",
+    "box": "bounding box",
+    "queries_with_positive": "with a positive",
+    "ground_truth": "ground truth",
+    "content": "content",
+}
 
 Name = Annotated[str, typer.Argument(metavar="NAME", show_default=False)]
 
@@ -31,7 +46,11 @@ app.command("conditions")(keeping.conditions)
 
 @app.command("list")
 def list_(data_root: options.DataRoot = None, as_json: options.Json = False) -> None:
-    """List registered and installed datasets."""
+    """List registered and installed datasets: edition, size on disk, and when it was verified.
+
+    "not pinned" under VERIFIED is intact, with too little registered to say
+    more. A dataset that changed since it was verified counts as not verified.
+    """
     from vgbench.cli.printing import print_json
     from vgbench.datasets import list_datasets
     from vgbench.places import data_root as place_of_data
@@ -40,13 +59,25 @@ def list_(data_root: options.DataRoot = None, as_json: options.Json = False) -> 
     if as_json:
         print_json([dataset.to_json() for dataset in found])
         return
-    typer.echo(f"{'NAME':<12} {'SPLIT':<6} {'DATABASE':>9} {'QUERIES':>8} {'TRAIN':>9}  STATE")
+    width = max(11, *(len(dataset.id) for dataset in found))
+    typer.echo(
+        f"{'NAME':<{width}} {'SPLIT':<5} {'DATABASE':>9} {'QUERIES':>7}  {'STATE':<13} "
+        f"{'EDITION':<7} {'SIZE':>7}  VERIFIED"
+    )
     for dataset in found:
         for split in dataset.splits:
-            typer.echo(
-                f"{dataset.id:<12} {split.name:<6} {_number(split.database):>9} "
-                f"{_number(split.queries):>8} {_number(split.train):>9}  {_state(dataset, split)}"
+            database = _number(split.database if split.train is None else split.train)
+            row = (
+                f"{dataset.id:<{width}} {split.name:<5} {database:>9} "
+                f"{_number(split.queries):>7}  {_state(dataset, split):<13} "
             )
+            if split.installed:
+                row += (
+                    f"{dataset.edition.name or '–':<7} {bytes_text(split.bytes):>7}  "
+                    f"{_verified(dataset)}"
+                )
+            typer.echo(row.rstrip())
+    typer.echo("For a split without queries, DATABASE is its training images.")
     typer.echo(f"Datasets are kept in {place_of_data(data_root)}")
 
 
@@ -77,21 +108,29 @@ def info(
     if as_json:
         print_json(dataset.to_json())
         return
-    typer.echo(f"{dataset.id}: {dataset.title}")
+    _say(f"{dataset.id}: {dataset.title}")
     for text in (dataset.description, dataset.homepage):
         if text:
-            typer.echo(text.strip())
+            _say(text.strip())
     for split in dataset.splits:
         typer.echo("")
-        typer.echo(f"{split.name}: {_counts(split)} ({_state(dataset, split)})")
-        if split.ground_truth:
-            typer.echo(f"  ground truth {split.ground_truth}  {_pin(split.pin)}")
-        if split.content:
-            typer.echo(f"  content      {split.content}  {_pin(split.content_pin)}")
+        _say(f"{split.name}: {_counts(split)} ({_state(dataset, split)})")
+        if split.database_size or split.bytes:
+            size = f"database images {split.database_size}, " if split.database_size else ""
+            _say(f"{size}{bytes_text(split.bytes)} on disk", "  ")
+        for label, digest, pin in (
+            ("ground truth", split.ground_truth, split.pin),
+            ("content", split.content, split.content_pin),
+        ):
+            if digest:
+                typer.echo(f"  {label} {_pin(pin)}:\n    {digest}")
         if split.note:
-            typer.echo(f"  {split.note.strip()}")
+            _say(split.note.strip(), "  ")
     typer.echo("")
-    for label, value in (
+    for title, value in (
+        ("Edition", str(dataset.edition) if dataset.installed and dataset.editions else None),
+        ("Verified", _verified(dataset, words=True) if dataset.installed else None),
+        ("Size on disk", bytes_text(dataset.bytes) if dataset.bytes is not None else None),
         ("UTM zone", dataset.utm_zone),
         ("Conditions", dataset.conditions),
         ("Folder", dataset.folder),
@@ -100,7 +139,7 @@ def info(
         ("Problem", dataset.problem),
     ):
         if value:
-            typer.echo(f"{label}: {str(value).strip()}")
+            _say(f"{title}: {str(value).strip()}")
 
 
 @app.command("import")
@@ -152,8 +191,19 @@ def verify(
 ) -> None:
     """Hold a dataset's images against its manifest, and that against the registry.
 
-    Exits with 1 when anything is missing, extra, changed, undecodable, or
-    contradicts the registry.
+    What the registry does not pin is unknown, never verified; when nothing is
+    wrong, the date is kept and shown by list and info. Exit codes:
+
+    0 verified: intact, and every split is the registered one
+
+    1 it could not be verified, as it is not installed; 2 wrong usage
+
+    3 damaged: images are missing, extra, changed or do not decode; to get them
+    again: vgbench datasets repair NAME
+
+    4 contradicts: it is not what the registry says, or its own records
+
+    5 unknown: intact, and the registry pins too little of a split
     """
     from vgbench.cli.printing import print_json
     from vgbench.datasets import verify_dataset
@@ -162,12 +212,9 @@ def verify(
     if as_json:
         print_json(report.to_json())
     else:
-        how = "every image read and decoded" if deep else "sizes and times of change compared"
-        typer.echo(f"{name}: {report.folder} ({how})")
-        for split in report.splits:
-            _print_split_report(split)
-    if not report.ok:
-        raise typer.Exit(1)
+        _print_report(report)
+    if code := EXIT_CODES[report.status]:
+        raise typer.Exit(code)
 
 
 def _folder_info(name: str, data_root: Path | None, as_json: bool) -> None:
@@ -189,21 +236,85 @@ def _folder_info(name: str, data_root: Path | None, as_json: bool) -> None:
     typer.echo(f"  content      {split.content}")
 
 
+def _print_report(report: VerificationReport) -> None:
+    how = "every image read and decoded" if report.deep else "sizes and times of change compared"
+    _say(f"{report.dataset}: {report.folder} ({how})")
+    for split in report.splits:
+        _print_split_report(split)
+    if report.edition.ruled_out or report.edition.name:
+        _say(f"Edition: {report.edition}")
+        for name, why in report.edition.ruled_out.items():
+            _say(f"not {name}: {why}", "  ")
+    archive = report.archive
+    if archive.sha256:
+        _say(f"Archive {_pin(archive.state)}:")
+        typer.echo(f"  {archive.sha256}")
+    if archive.problem:
+        _say(f"✗ {archive.problem}", "  ")
+    said = {
+        "verified": "Verified.",
+        "unknown": "Intact; not verified, as too little of it is registered.",
+        "damaged": f"Damaged. To get again what is needed: vgbench datasets repair "
+        f"{report.dataset}",
+        "contradicts": "It is not what it should be.",
+    }
+    _say(said[report.status])
+
+
 def _print_split_report(split: SplitReport) -> None:
     from vgbench.errors import first_ten
 
-    typer.echo(
-        f"{'✓' if split.ok else '✗'} {split.split}: {split.images:,} images, ground truth "
-        f"{_pin(split.ground_truth)}, content {_pin(split.content)}"
-    )
+    mark = {"verified": "✓", "unknown": "?"}.get(split.status, "✗")
+    typer.echo(f"{mark} {split.split}: {split.images:,} images, {split.status}")
+    for fact in split.facts:
+        what, found = _FACTS[fact.what], _found(fact.what, fact.found)
+        if found is not None:
+            typer.echo(f"  {what:<18} {found:<42} {_pin(fact.state)}")
     for label in ("missing", "extra", "changed", "undecodable", "mismatches"):
-        found = getattr(split, label)
-        if found:
-            typer.echo(f"  {label}: {len(found):,}")
-            typer.echo(first_ten([f"  {line}" for line in found], "of them"))
+        problems = getattr(split, label)
+        if problems:
+            typer.echo(f"  {label}: {len(problems):,}")
+            typer.echo(first_ten([f"  {line}" for line in problems], "of them"))
     if split.duplicates:
         typer.echo(f"  {len(split.duplicates):,} groups of identical images (no failure)")
         typer.echo(first_ten([f"  {' = '.join(group)}" for group in split.duplicates], "groups"))
+
+
+def _found(what: str, value: Any) -> str | None:
+    if value is None:
+        return None
+    if what == "box":
+        west, east, south, north = value
+        return f"E {west:,.0f}–{east:,.0f}, N {south:,.0f}–{north:,.0f}"
+    return f"{value:,}" if isinstance(value, int) else str(value)[:32] + "…" * (len(value) > 32)
+
+
+def _say(text: str, indent: str = "") -> None:
+    """Print a paragraph in lines of at most 79 columns; paths and links stay whole."""
+    import textwrap
+
+    typer.echo(
+        textwrap.fill(
+            text, 79, initial_indent=indent, subsequent_indent=f"{indent}  ",
+            break_long_words=False, break_on_hyphens=False,
+        )
+    )  # fmt: skip
+
+
+def _verified(dataset: Description, words: bool = False) -> str:
+    found = dataset.verified
+    if found is None:
+        return (
+            f"never, or not since it changed: vgbench datasets verify {dataset.id}" * words or "–"
+        )
+    if not words:
+        return found.date if found.status == "verified" else "not pinned"
+    how = "every image read" if found.deep else "sizes and times of change compared"
+    return (
+        f"{found.at} ({how})"
+        if found.status == "verified"
+        else f"intact on {found.at} ({how}); too little is registered to say more"
+    )
 
 
 def _number(count: int | None) -> str:
@@ -227,10 +338,10 @@ def _state(dataset: Description, split: SplitDescription) -> str:
     from vgbench.datasets import load_registry
 
     if split.installed:
-        return "installed" + ("" if dataset.registered else ", unregistered")
+        return "installed" if dataset.registered or dataset.own else "unregistered"
     spec = load_registry().get(dataset.id)
     if spec is not None and spec.packaged and not dataset.installed and split.database:
-        return "comes with vgbench"
+        return "included"
     return "not installed"
 
 
@@ -238,5 +349,5 @@ def _pin(state: str) -> str:
     return {
         "agrees": "as pinned",
         "differs": "NOT as pinned",
-        "unknown": "(nothing pinned)",
+        "unknown": "(not pinned)",
     }[state]

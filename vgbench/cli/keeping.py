@@ -31,15 +31,22 @@ def remove(
     data_root: options.DataRoot = None,
     as_json: options.Json = False,
 ) -> None:
-    """Remove a dataset from the data root; images that it only links to stay."""
+    """Remove a dataset from the data root, with archives and records that are kept beside it.
+
+    Images that it only links to stay. Also takes away what a download that
+    was broken off has left.
+    """
     from vgbench.cli.printing import print_json
     from vgbench.datasets import remove_dataset
 
-    where = remove_dataset(name, data_root)
+    removed = remove_dataset(name, data_root)
     if as_json:
-        print_json({"dataset": name, "removed": str(where)})
+        print_json(
+            {"dataset": removed.name, "removed": str(removed.folder), "bytes": removed.bytes}
+        )
     else:
-        typer.echo(f"Removed {name} from {where}")
+        typer.echo(f"Removed {removed.name} from {removed.folder}")
+        typer.echo(f"  {bytes_text(removed.bytes)} freed")
 
 
 def conditions(
@@ -140,3 +147,18 @@ def pin(
         except DatasetError:
             continue  # for training: it has no queries
         typer.echo(str(write_ground_truth(dataset, output)), err=True)
+
+
+def bytes_text(count: int | None) -> str:
+    """Write bytes as people do.
+
+    >>> bytes_text(0), bytes_text(1_230_000_000), bytes_text(None)
+    ('0 kB', '1.23 GB', '–')
+    """
+    if count is None:
+        return "–"
+    for unit, bytes_of in (("GB", 1e9), ("MB", 1e6)):
+        if count >= bytes_of:
+            digits = 2 if count < 10 * bytes_of else 1 if count < 100 * bytes_of else 0
+            return f"{count / bytes_of:.{digits}f} {unit}"
+    return f"{count / 1e3:.0f} kB"

@@ -88,6 +88,14 @@ def tell_edition(
     return EditionReport(None, None, sizes, ruled_out)
 
 
+def content_pins(spec: DatasetSpec | None, split: str) -> tuple[str, ...]:
+    """Give the content fingerprints that a split may have: the registry's own, and by edition."""
+    if spec is None or split not in spec.splits:
+        return ()
+    pins = [spec.splits[split].content, *(edition.content.get(split) for edition in spec.editions)]
+    return tuple(dict.fromkeys(pin for pin in pins if pin))
+
+
 def database_sizes(splits: Mapping[str, SplitManifest]) -> dict[str, str | None]:
     """Give the size that all database images of each split have, as `tell_edition` takes it."""
     found: dict[str, str | None] = {}

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from vgbench.datasets.editions import content_pins
 from vgbench.datasets.expectations import zone_of
 from vgbench.datasets.layout import ROLES
 from vgbench.datasets.manifest import SplitManifest
@@ -99,7 +100,10 @@ def count_with_positive(
 def facts_of(
     spec: DatasetSpec | None, split: SplitManifest, measured: Measured
 ) -> tuple[Fact, ...]:
-    """Hold what was measured of a split against what the registry pins of it."""
+    """Hold what was measured of a split against what the registry pins of it.
+
+    The content may be that of any registered edition.
+    """
     known = spec.splits.get(split.name) if spec else None
     found = []
     for role in ROLES:
@@ -115,8 +119,10 @@ def facts_of(
     if measured.queries_with_positive is not None:
         pinned = known.queries_with_positive if known else None
         found.append(_fact("queries_with_positive", pinned, measured.queries_with_positive))
-    for kind in ("ground_truth", "content"):
-        found.append(_fact(kind, getattr(known, kind) if known else None, getattr(split, kind)))
+    found.append(_fact("ground_truth", known.ground_truth if known else None, split.ground_truth))
+    pins = content_pins(spec, split.name)
+    expected = split.content if split.content in pins else next(iter(pins), None)
+    found.append(_fact("content", expected, split.content))
     return tuple(found)
 
 
@@ -124,7 +130,7 @@ def decided(facts: tuple[Fact, ...]) -> bool:
     """Whether enough is pinned, and agrees, to say that a split is the registered one.
 
     That is the ground truth, which fixes every name, or the number of images of every role; and no
-    fact may differ. Images of another content are another edition: nobody vouches for them.
+    fact may differ: images of no pinned content are of an edition that nobody vouches for.
     """
     states = {fact.what: fact.state for fact in facts}
     counts = [states[role] for role in ROLES if role in states]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from collections import defaultdict
 from collections.abc import Mapping
@@ -9,11 +10,14 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from vgbench.datasets.catalogue import pin_state
+from vgbench.datasets.catalogue import known_name
 from vgbench.datasets.dataset import differing
+from vgbench.datasets.editions import EditionReport, database_sizes, tell_edition
 from vgbench.datasets.expectations import problems_of_split
+from vgbench.datasets.facts import AGREES, DIFFERS, UNKNOWN, Fact, decided, facts_of, measure
 from vgbench.datasets.headers import BrokenImageError, decode
 from vgbench.datasets.loading import is_installed, load_dataset
+from vgbench.datasets.lockfile import read_lock
 from vgbench.datasets.manifest import (
     Images,
     SplitManifest,
@@ -21,8 +25,10 @@ from vgbench.datasets.manifest import (
     ground_truth_fingerprint,
 )
 from vgbench.datasets.manifest_file import MANIFEST, read_manifest
-from vgbench.datasets.registry import DatasetSpec, load_registry
+from vgbench.datasets.private import find_spec
+from vgbench.datasets.registry import DatasetSpec
 from vgbench.datasets.scanning import in_threads, read_image_bytes, scan
+from vgbench.datasets.verified import CONTRADICTS, DAMAGED, VERIFIED, record
 from vgbench.errors import DatasetError, DatasetNotFound, ImageError, UsageError
 from vgbench.places import data_root as place_of_data
 from vgbench.progress import progress
@@ -44,6 +50,9 @@ class SplitReport:
         told, and are no failure.
     mismatches
         How the split contradicts the registry or its own manifest.
+    facts
+        Numbers of images, UTM zone, bounding box, queries with a positive and fingerprints, each
+        with what the registry pins.
     ground_truth, content
         "agrees", "differs" (another edition, for content), or "unknown" where nothing is pinned.
     """
@@ -56,15 +65,39 @@ class SplitReport:
     undecodable: tuple[str, ...]
     duplicates: tuple[tuple[str, ...], ...]
     mismatches: tuple[str, ...]
+    facts: tuple[Fact, ...]
     ground_truth: str
     content: str
 
     @property
     def ok(self) -> bool:
-        """Whether the split is what its manifest and the registry say."""
-        return not (
-            self.missing or self.extra or self.changed or self.undecodable or self.mismatches
-        )
+        """Whether nothing is wrong: the split is what its manifest says, and no pin differs."""
+        return self.status not in (DAMAGED, CONTRADICTS)
+
+    @property
+    def status(self) -> str:
+        """One of "damaged", "contradicts", "unknown" (too little is pinned), "verified"."""
+        if self.missing or self.extra or self.changed or self.undecodable:
+            return DAMAGED
+        if self.mismatches:
+            return CONTRADICTS
+        return VERIFIED if decided(self.facts) else UNKNOWN
+
+
+@dataclass(frozen=True)
+class ArchiveReport:
+    """The archive that a dataset was installed from, by its record.
+
+    `state` is whether the registry pins its digest: "agrees", "differs" or "unknown", also where
+    there is no record; `problem` says what is wrong with the record or with an archive that was
+    kept.
+    """
+
+    sha256: str | None = None
+    bytes: int | None = None
+    source: str | None = None
+    state: str = UNKNOWN
+    problem: str | None = None
 
 
 @dataclass(frozen=True)
@@ -76,17 +109,29 @@ class VerificationReport:
     registered: bool
     deep: bool
     splits: tuple[SplitReport, ...]
+    edition: EditionReport
+    archive: ArchiveReport
 
     @property
     def ok(self) -> bool:
-        """Whether every split is what its manifest and the registry say."""
-        return all(split.ok for split in self.splits)
+        """Whether nothing is wrong, be it verified or unknown."""
+        return self.status not in (DAMAGED, CONTRADICTS)
+
+    @property
+    def status(self) -> str:
+        """The worst of the splits' and the archive's: damaged, contradicts, unknown, verified."""
+        found = {split.status for split in self.splits}
+        if self.archive.state == DIFFERS or self.archive.problem:
+            found.add(CONTRADICTS)
+        return next(
+            s for s in (DAMAGED, CONTRADICTS, UNKNOWN, VERIFIED) if s in (found or {UNKNOWN})
+        )
 
     def to_json(self) -> dict[str, Any]:
-        """Give the same as plain values, each split with its own `ok`."""
-        plain = asdict(self) | {"folder": str(self.folder), "ok": self.ok}
+        """Give the same as plain values; the whole and each split with its `ok` and `status`."""
+        plain = asdict(self) | {"folder": str(self.folder), "ok": self.ok, "status": self.status}
         for described, split in zip(plain["splits"], self.splits, strict=True):
-            described["ok"] = split.ok
+            described |= {"ok": split.ok, "status": split.status}
         return plain
 
 
@@ -94,6 +139,8 @@ def verify_dataset(
     name: str, deep: bool = False, data_root: str | os.PathLike[str] | None = None
 ) -> VerificationReport:
     """Hold an installed dataset's images against its manifest, and that against the registry.
+
+    When nothing is wrong, this is recorded beside the dataset: see `vgbench.datasets.verified`.
 
     Parameters
     ----------
@@ -111,8 +158,9 @@ def verify_dataset(
         When its manifest is damaged, or of a newer vgbench.
     """
     root = place_of_data(data_root)
+    name = known_name(name, root)
     whole, slash, _ = name.partition("/")
-    if slash and (whole in load_registry() or is_installed(whole, root)):
+    if slash and (find_spec(whole, root) or is_installed(whole, root)):
         raise UsageError(
             f"A dataset is verified with all its splits: vgbench datasets verify {whole}"
         )
@@ -124,13 +172,26 @@ def verify_dataset(
                 f"loaded. To keep it under a name: vgbench datasets import NAME {name}"
             )
     folder = root / name
-    spec = load_registry().get(name)
+    spec = find_spec(name, root)
     manifest = read_manifest(folder / MANIFEST)
     with progress(f"Verifying {name}", 2 * len(manifest) if deep else 0) as advance:
         splits = tuple(
             _verify_split(folder, split, spec, deep, advance) for split in manifest.splits.values()
         )
-    return VerificationReport(name, folder, spec is not None, deep, splits)
+    archive = _verify_archive(root, name, spec, deep)
+    contents = {split.name: split.content for split in manifest.splits.values()}
+    report = VerificationReport(
+        dataset=name,
+        folder=folder,
+        registered=spec is not None and not spec.private,
+        deep=deep,
+        splits=splits,
+        edition=tell_edition(spec, contents, database_sizes(manifest.splits), archive.sha256),
+        archive=archive,
+    )
+    fingerprints = {s.name: (s.ground_truth, s.content) for s in manifest.splits.values()}
+    record(root, name, spec, fingerprints, report.status, deep)
+    return report
 
 
 def _verify_split(
@@ -157,11 +218,17 @@ def _verify_split(
             there = set()  # the folder is gone or empty: all of it is missing
         else:
             extra += sorted(there.difference(images.paths))
-    known = spec.splits.get(split.name) if spec else None
-    if spec is not None and known is not None:
+    facts = facts_of(spec, split, measure(split))
+    if spec is not None and split.name in spec.splits:
         mismatches += problems_of_split(spec, split.name, split)
+        mismatches += [
+            f"queries with a positive: {fact.found:,}, expected {fact.expected:,}"
+            for fact in facts
+            if fact.what == "queries_with_positive" and fact.state == DIFFERS
+        ]
     elif spec is not None:
         mismatches.append(f"{spec.id} has no split {split.name}, only {', '.join(spec.splits)}")
+    states = {fact.what: fact.state for fact in facts}
     return SplitReport(
         split=split.name,
         images=len(split),
@@ -171,9 +238,49 @@ def _verify_split(
         undecodable=tuple(undecodable),
         duplicates=tuple(_duplicates(split.images)),
         mismatches=tuple(mismatches),
-        ground_truth=pin_state(known.ground_truth if known else None, split.ground_truth),
-        content=pin_state(known.content if known else None, split.content),
+        facts=facts,
+        ground_truth=states["ground_truth"],
+        content=states["content"],
     )
+
+
+def _verify_archive(root: Path, name: str, spec: DatasetSpec | None, deep: bool) -> ArchiveReport:
+    """Hold the record of the archive against the registry, and the archive, if kept, against it."""
+    from vgbench.datasets.obtaining import DOWNLOADS
+    from vgbench.datasets.sources import archive_name, known_digests
+
+    try:
+        lock = read_lock(root, name)
+    except DatasetError as error:
+        return ArchiveReport(problem=str(error))
+    kept = root / DOWNLOADS / name / (lock.file if lock else archive_name(name, spec))
+    there = kept.is_file()
+    digest, problem = (lock.sha256 if lock else None), None
+    if there and lock and (size := kept.stat().st_size) != lock.bytes:
+        problem = f"{kept} has {size:,} bytes, the recorded archive {lock.bytes:,}"
+    elif there and deep:
+        found = file_sha256(kept)
+        if lock and found != lock.sha256:
+            problem = f"{kept} has SHA-256 {found}, the recorded archive {lock.sha256}"
+        digest = digest or found
+    if digest is None:
+        return ArchiveReport()
+    pinned = {source.sha256 for source in spec.sources} if spec else set()
+    pinned |= {edition.archive_sha256 for edition in spec.editions} if spec else set()
+    state = AGREES if digest in pinned else DIFFERS if known_digests(spec) else UNKNOWN
+    if state == DIFFERS and problem is None:
+        problem = f"it was installed from an archive of SHA-256 {digest}, which is not registered"
+    size_of = lock.bytes if lock else kept.stat().st_size
+    return ArchiveReport(digest, size_of, lock.source if lock else None, state, problem)
+
+
+def file_sha256(path: Path) -> str:
+    """Hash a file; hex."""
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while block := file.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()
 
 
 def _contradictions(split: SplitManifest) -> list[str]:
