@@ -12,7 +12,7 @@ from typing import Annotated
 import typer
 
 from vgbench._version import __version__
-from vgbench.cli import datasets, evaluate, leaderboard, submit, verify, withdraw
+from vgbench.cli import compare, datasets, evaluate, leaderboard, submit, verify, withdraw
 from vgbench.errors import UsageError, VgbenchError
 
 _INTERRUPTED = 130
@@ -34,6 +34,7 @@ app = typer.Typer(
 app.command("evaluate")(evaluate.evaluate)
 app.command("extract")(evaluate.extract)
 app.command("submit")(submit.submit)
+app.command("compare")(compare.compare)
 app.command("verify")(verify.verify)
 app.command("withdraw")(withdraw.withdraw)
 app.add_typer(leaderboard.app, name="leaderboard")

@@ -1,0 +1,239 @@
+"""Is B better than A? Two entries or results, query by query, with exact tests and a verdict."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vgbench.errors import UsageError
+from vgbench.evaluation import Result
+from vgbench.leaderboard.comparison import (
+    Compared,
+    Comparison,
+    Counts,
+    PairedTest,
+    PlaceDifference,
+    Skipped,
+)
+from vgbench.leaderboard.opponents import Opponent, Outcomes, find_opponent
+from vgbench.leaderboard.text import clean_text
+from vgbench.retrieval.places import group_places
+from vgbench.retrieval.statistics import holm, mcnemar
+
+
+def compare(
+    a: Result | str | os.PathLike[str],
+    b: Result | str | os.PathLike[str],
+    root: str | os.PathLike[str] | None = None,
+    *,
+    datasets: Iterable[str] = (),
+    ns: Iterable[int] = (),
+    data_root: str | os.PathLike[str] | None = None,
+) -> Comparison:
+    """Compare two methods query by query.
+
+    Each test is an exact McNemar test. p-values are adjusted by Holm's method over the Ns and
+    datasets shown; those of conditions are a second family, adjusted over all of it.
+
+    Parameters
+    ----------
+    a, b
+        Results, slugs of the board, or paths of submissions' folders.
+    root, data_root
+        The board's folder, and where datasets are; see `vgbench.places`.
+    datasets
+        `"tokyo-xs"` or `"tokyo-xs/test"`: only these; otherwise all that both have.
+    ns
+        Only these N of recall@N; otherwise all that both have.
+
+    Raises
+    ------
+    UsageError
+        When there is no such entry, or nothing to compare: other fingerprints, another threshold
+        or protocol, no common dataset. Says which.
+    SubmissionError
+        When a folder is not a valid submission.
+    """
+    first, second = find_opponent(a, root, data_root), find_opponent(b, root, data_root)
+    if first.label == second.label:
+        if not isinstance(a, Result) and not isinstance(b, Result):
+            raise UsageError(f"{first.label} is compared with itself: name two entries.")
+        first, second = replace(first, label="A"), replace(second, label="B")
+    pairs, skipped = _pair(first, second, [clean_text(name) for name in datasets])
+    wanted = sorted(set(ns))
+    results: list[Compared] = []
+    for of_a, of_b in pairs:
+        results += _compare_pair(of_a, of_b, wanted)
+    if wanted and len({result.n for result in results}) < len(wanted):
+        held = sorted({n for pair in pairs for n in _common_ns(*pair)})
+        raise UsageError(f"Both were evaluated at N = {', '.join(map(str, held))} only.")
+    return Comparison(
+        first,
+        second,
+        tuple(_adjusted(results)),
+        tuple(skipped),
+        {f"{of_a.key.dataset}/{of_a.key.split}": (of_a, of_b) for of_a, of_b in pairs},
+    )
+
+
+def _pair(
+    a: Opponent, b: Opponent, datasets: Sequence[str]
+) -> tuple[list[tuple[Outcomes, Outcomes]], list[Skipped]]:
+    """The outcomes that may be compared, and what may not."""
+    of_b = {(found.key.dataset, found.key.split): found for found in b.outcomes}
+    both, skipped = [], []
+    for found in a.outcomes:
+        other = of_b.get((found.key.dataset, found.key.split))
+        names = {found.key.dataset, f"{found.key.dataset}/{found.key.split}"}
+        if other is None or (datasets and not names.intersection(datasets)):
+            continue
+        reason = why_not(found, other)
+        if reason is None:
+            both.append((found, other))
+        else:
+            skipped.append(Skipped(f"{found.key.dataset}/{found.key.split}", reason))
+    seen = {key for found, _ in both for key in (found.key.dataset, _name(found))}
+    refused = {key for name, _ in skipped for key in (name, name.partition("/")[0])}
+    missing = [name for name in datasets if name not in seen and name not in refused]
+    if missing or (not both and not skipped):
+        which = f"{missing[0]!r}" if missing else "any dataset in common"
+        raise UsageError(f"{a.label} and {b.label} do not both have {which}. {_held(a)} {_held(b)}")
+    asked = [name for name in datasets if name not in seen]
+    if asked or not both:
+        lines = "\n".join(f"  {name}: {reason}" for name, reason in skipped)
+        raise UsageError(f"{a.label} and {b.label} cannot be compared:\n{lines}")
+    return both, skipped
+
+
+def why_not(a: Outcomes, b: Outcomes) -> str | None:
+    """Why two outcomes of one dataset and split may not be compared; None where they may.
+
+    A difference in recall says something of the methods only where queries, images, threshold and
+    protocol are the same.
+    """
+    for side in (a, b):
+        if side.unknown is not None:
+            return side.unknown
+    one, other = a.key, b.key
+    if one.protocol != other.protocol:
+        return f"protocols {one.protocol} and {other.protocol} count differently"
+    if one.threshold != other.threshold:
+        return f"the thresholds are {one.threshold:g} m and {other.threshold:g} m"
+    if one.ground_truth != other.ground_truth or list(a.query_paths) != list(b.query_paths):
+        return (
+            f"the ground truths differ ({_short(one.ground_truth)} and "
+            f"{_short(other.ground_truth)}): other queries or database images, or another order"
+        )
+    if one.content is None or other.content is None:
+        return "unknown which images were described, so it may be others that were compared"
+    if one.content != other.content:
+        return (
+            f"other images under the same names ({_short(one.content)} and "
+            f"{_short(other.content)}), such as another edition or size"
+        )
+    return None if _common_ns(a, b) else "they were evaluated at no N in common"
+
+
+def localized(outcomes: Outcomes, n: int) -> NDArray[np.bool_]:
+    """Which queries are localized at N, bool (Q,)."""
+    assert outcomes.ranks is not None
+    found: NDArray[np.bool_] = (outcomes.ranks >= 0) & (outcomes.ranks < n)
+    return found
+
+
+def _compare_pair(a: Outcomes, b: Outcomes, wanted: Sequence[int]) -> list[Compared]:
+    labels = a.conditions if a.conditions is not None else b.conditions
+    where = a.query_positions
+    places = None if where is None else group_places(where)
+    results = []
+    for n in _common_ns(a, b):
+        if wanted and n not in wanted:
+            continue
+        of_a, of_b = localized(a, n), localized(b, n)
+        conditions = {}
+        for label in [] if labels is None else sorted(set(labels.tolist())):
+            conditions[clean_text(label)] = _test(of_a[labels == label], of_b[labels == label])
+        results.append(
+            Compared(
+                a.key,
+                n,
+                _test(of_a, of_b),
+                conditions if len(conditions) > 1 else {},
+                () if where is None or places is None else _places(of_a, of_b, places, where),
+            )
+        )
+    return results
+
+
+def _test(of_a: NDArray[np.bool_], of_b: NDArray[np.bool_]) -> PairedTest:
+    both = int(np.count_nonzero(of_a & of_b))
+    only_a, only_b = (int(np.count_nonzero(one)) - both for one in (of_a, of_b))
+    counts = Counts(only_a, only_b, both, len(of_a) - both - only_a - only_b)
+    return PairedTest(counts, float(mcnemar(only_a, only_b)))
+
+
+def _places(
+    of_a: NDArray[np.bool_],
+    of_b: NDArray[np.bool_],
+    places: NDArray[np.int64],
+    where: NDArray[np.float64],
+) -> tuple[PlaceDifference, ...]:
+    found = []
+    for place in np.unique(places[of_a != of_b]).tolist():
+        rows = np.flatnonzero(places == place)
+        east, north = where[rows].mean(axis=0).tolist()
+        only_a = int(np.count_nonzero(of_a[rows] & ~of_b[rows]))
+        only_b = int(np.count_nonzero(of_b[rows] & ~of_a[rows]))
+        found.append(PlaceDifference(east, north, len(rows), only_a, only_b, tuple(rows.tolist())))
+    return tuple(
+        sorted(found, key=lambda p: (-abs(p.only_b - p.only_a), -p.only_a - p.only_b, p.rows))
+    )
+
+
+def _adjusted(results: Sequence[Compared]) -> list[Compared]:
+    """The results with p-values adjusted: of all queries one family, of conditions another."""
+    overall = holm([result.test.p_value for result in results])
+    parts = [
+        (index, label, test.p_value)
+        for index, result in enumerate(results)
+        for label, test in result.conditions.items()
+    ]
+    by_part = dict(
+        zip(
+            [(index, label) for index, label, _ in parts],
+            holm([p for *_, p in parts]).tolist(),
+            strict=True,
+        )
+    )
+    return [
+        replace(
+            result,
+            test=replace(result.test, p_adjusted=float(p)),
+            conditions={
+                label: replace(test, p_adjusted=by_part[index, label])
+                for label, test in result.conditions.items()
+            },
+        )
+        for index, (result, p) in enumerate(zip(results, overall, strict=True))
+    ]
+
+
+def _common_ns(a: Outcomes, b: Outcomes) -> list[int]:
+    return sorted(set(a.ns) & set(b.ns))
+
+
+def _name(outcomes: Outcomes) -> str:
+    return f"{outcomes.key.dataset}/{outcomes.key.split}"
+
+
+def _held(opponent: Opponent) -> str:
+    names = ", ".join(sorted(_name(found) for found in opponent.outcomes))
+    return f"{opponent.label} has {names or 'none'}."
+
+
+def _short(fingerprint: str | None) -> str:
+    return "unknown" if fingerprint is None else f"{fingerprint[:12]}…"

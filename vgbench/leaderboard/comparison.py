@@ -1,0 +1,203 @@
+"""What a comparison of two methods is: counts, exact tests, places, and a verdict, as values."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from vgbench.evaluation import percent_interval
+from vgbench.leaderboard.opponents import Opponent, Outcomes
+from vgbench.leaderboard.ranking import Key
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+LEVEL = 0.05
+"""Adjusted p-values below this are called differences."""
+
+
+class Counts(NamedTuple):
+    """Queries by which of the two methods localizes them at N."""
+
+    only_a: int
+    only_b: int
+    both: int
+    neither: int
+
+    @property
+    def queries(self) -> int:
+        """All of them."""
+        return sum(self)
+
+    @property
+    def hits(self) -> tuple[int, int]:
+        """Queries that A, and that B, localizes."""
+        return self.both + self.only_a, self.both + self.only_b
+
+
+@dataclass(frozen=True)
+class PairedTest:
+    """The exact McNemar test of the two on some queries.
+
+    `p_adjusted` is by Holm over the family of tests that the comparison shows.
+    """
+
+    counts: Counts
+    p_value: float
+    p_adjusted: float = 1.0
+
+    @property
+    def difference(self) -> float:
+        """Recall of B less that of A, percentage points."""
+        return 100 * (self.counts.only_b - self.counts.only_a) / self.counts.queries
+
+    @property
+    def better(self) -> str | None:
+        """`"a"` or `"b"`; None where the data cannot tell."""
+        if self.p_adjusted >= LEVEL:
+            return None
+        return "a" if self.counts.only_a > self.counts.only_b else "b"
+
+    def to_json(self) -> dict[str, Any]:
+        """Counts, p-values, and the recalls with their 95 % Wilson intervals in percent."""
+        of_a, of_b = (_recall(count, self.counts.queries) for count in self.counts.hits)
+        return {
+            "queries": self.counts.queries,
+            **self.counts._asdict(),
+            "p_value": self.p_value,
+            "p_adjusted": self.p_adjusted,
+            "better": self.better,
+            "recall_a": of_a[0],
+            "interval_a": of_a[1],
+            "recall_b": of_b[0],
+            "interval_b": of_b[1],
+            "difference": round(self.difference, 4),
+        }
+
+
+class PlaceDifference(NamedTuple):
+    """A place where the two differ: its mean easting and northing in metres, and its queries.
+
+    `rows` are the queries' numbers in the dataset's order.
+    """
+
+    easting: float
+    northing: float
+    queries: int
+    only_a: int
+    only_b: int
+    rows: tuple[int, ...]
+
+    def to_json(self) -> dict[str, Any]:
+        """The place with positions to the centimetre."""
+        rounded = {"easting": round(self.easting, 2), "northing": round(self.northing, 2)}
+        return self._asdict() | rounded | {"rows": list(self.rows)}
+
+
+@dataclass(frozen=True)
+class Compared:
+    """The two methods on one dataset and split at one N.
+
+    Attributes
+    ----------
+    key
+        What both share.
+    n
+        The N of recall@N.
+    test
+        On all queries.
+    conditions
+        The same by condition; empty where none is known.
+    places
+        Where they differ, the largest net difference first; empty where positions are unknown.
+    """
+
+    key: Key
+    n: int
+    test: PairedTest
+    conditions: Mapping[str, PairedTest] = field(default_factory=dict)
+    places: tuple[PlaceDifference, ...] = ()
+
+    @property
+    def dataset(self) -> str:
+        """The dataset and split, as they are typed."""
+        return f"{self.key.dataset}/{self.key.split}"
+
+    def to_json(self) -> dict[str, Any]:
+        """One item of the document's `results`."""
+        return {
+            "dataset": self.key.dataset,
+            "split": self.key.split,
+            "fingerprint": self.key.ground_truth,
+            "n": self.n,
+            **self.test.to_json(),
+            "conditions": {name: test.to_json() for name, test in self.conditions.items()},
+            "places": [place.to_json() for place in self.places],
+        }
+
+
+class Skipped(NamedTuple):
+    """A dataset and split that the two cannot be compared on, and why."""
+
+    dataset: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Two methods on every dataset and split that both were evaluated on.
+
+    Attributes
+    ----------
+    a, b
+        How the two are called.
+    results
+        One per dataset, split and N.
+    skipped
+        What could not be compared.
+    pairs
+        The outcomes behind `results`, by dataset and split.
+    """
+
+    a: Opponent
+    b: Opponent
+    results: tuple[Compared, ...]
+    skipped: tuple[Skipped, ...] = ()
+    pairs: Mapping[str, tuple[Outcomes, Outcomes]] = field(default_factory=dict, repr=False)
+
+    @property
+    def verdict(self) -> str:
+        """What the data say, in one sentence; see `vgbench.leaderboard.verdicts`."""
+        from vgbench.leaderboard.verdicts import verdict
+
+        return verdict(self)
+
+    def to_json(self) -> dict[str, Any]:
+        """The document that `vgbench compare --json` prints."""
+        return {
+            "a": self.a.label,
+            "b": self.b.label,
+            "results": [result.to_json() for result in self.results],
+            "skipped": [skipped._asdict() for skipped in self.skipped],
+            "verdict": self.verdict,
+        }
+
+    def to_frame(self) -> pd.DataFrame:
+        """One row per dataset, split, N and condition; `condition` is "all" for all queries."""
+        import pandas as pd
+
+        rows = []
+        for result in self.results:
+            for condition, test in {"all": result.test, **result.conditions}.items():
+                values = test.to_json()
+                for side in "ab":
+                    values[f"low_{side}"], values[f"high_{side}"] = values.pop(f"interval_{side}")
+                shared = {"dataset": result.key.dataset, "split": result.key.split}
+                rows.append({**shared, "n": result.n, "condition": condition, **values})
+        return pd.DataFrame(rows)
+
+
+def _recall(count: int, queries: int) -> tuple[float, list[float]]:
+    low, high = percent_interval(count, queries)
+    return round(100 * count / queries, 4), [round(low, 4), round(high, 4)]
