@@ -14,6 +14,7 @@ from pathlib import Path
 from vgbench.datasets.meters import meters
 from vgbench.datasets.obtaining import Downloaded, Job
 from vgbench.datasets.patience import Meter, Policy
+from vgbench.datasets.room import Room
 from vgbench.errors import UsageError, VgbenchError
 from vgbench.places import data_root as place_of_data
 
@@ -26,6 +27,7 @@ def download_dataset(
     replace: bool = False,
     data_root: str | os.PathLike[str] | None = None,
     policy: Policy | None = None,
+    ready: Callable[[Path], None] | None = None,
 ) -> Path:
     """Download, unpack and check one dataset, unless it is installed.
 
@@ -43,6 +45,8 @@ def download_dataset(
         Leave the archive in `<data root>/.downloads/<name>/`.
     replace
         Download also where the dataset is installed, and put the new one in its place.
+    ready
+        As `vgbench.datasets.import_dataset` takes it.
 
     Returns
     -------
@@ -58,14 +62,10 @@ def download_dataset(
     VgbenchError
         When there is not enough room.
     """
-    return download_datasets(
-        [name],
-        from_url=from_url,
-        keep_archive=keep_archive,
-        replace=replace,
-        data_root=data_root,
-        policy=policy,
-    )[0].folder
+    root = place_of_data(data_root)
+    job = Job.of(name, root, from_url, replace, keep_archive, policy or Policy())
+    job.ready = ready
+    return _download([job])[0].folder
 
 
 def download_datasets(
@@ -90,9 +90,16 @@ def download_datasets(
     root = place_of_data(data_root)
     policy = policy or Policy()
     jobs = [Job.of(name, root, from_url, replace, keep_archive, policy) for name in names]
+    room = Room(root, [job.name for job in jobs], keep_archive)
+    for job in jobs:
+        job.room = room
+    return _download(jobs)
+
+
+def _download(jobs: Sequence[Job]) -> list[Downloaded]:
     errors: dict[str, VgbenchError] = {}
     stop = threading.Event()
-    with meters(names, stop) as bars:
+    with meters([job.name for job in jobs], stop) as bars:
         _side_by_side([(job.bring, bar) for job, bar in zip(jobs, bars, strict=True)], stop)
     done = []
     for job in jobs:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from vgbench.datasets.archives import check_space, is_archive, unpack_images, write_image
@@ -47,6 +47,7 @@ def import_dataset(
     data_root: str | os.PathLike[str] | None = None,
     link: bool = False,
     replace: bool = False,
+    ready: Callable[[Path], None] | None = None,
 ) -> Path:
     """Take a dataset from a folder or archive into the data root, under a name.
 
@@ -66,6 +67,9 @@ def import_dataset(
         Leave the images of a folder where they are, and write only the manifest.
     replace
         Put it in the place of a dataset of that name, which stays until the new one is complete.
+    ready
+        Called with the complete folder, checked and on the disk, right before it takes its name;
+        when it raises, nothing stays.
 
     Returns
     -------
@@ -98,7 +102,7 @@ def import_dataset(
     root = place_of_data(data_root)
     source = source if link else _archive_of(source)
     with holding(root, name):
-        return _import(name, source, root, link, replace)
+        return _import(name, source, root, link, replace, ready)
 
 
 def _archive_of(source: Path) -> Path:
@@ -121,12 +125,19 @@ def import_packaged(name: str, archive: Path, root: Path, replace: bool = False)
         return _import(name, archive, root, link=False, replace=True)
 
 
-def _import(name: str, source: Path, root: Path, link: bool, replace: bool) -> Path:
+def _import(
+    name: str,
+    source: Path,
+    root: Path,
+    link: bool,
+    replace: bool,
+    ready: Callable[[Path], None] | None = None,
+) -> Path:
     target = root / name
     spec = load_registry().get(name) or load_private(root).get(name)
     if target.exists():
         if source.resolve() == target.resolve():
-            return _renew(target, spec)
+            return _renew(target, spec, ready)
         if not replace:
             raise DatasetError(
                 f"{name} is there already, in {target}. To put {source} in its place, import it "
@@ -141,7 +152,7 @@ def _import(name: str, source: Path, root: Path, link: bool, replace: bool) -> P
             f"{source} lies inside {target}, which is to be replaced: its images would be gone. "
             "Import it without --link, or under another name."
         )
-    with placed(root, name) as folder:
+    with placed(root, name, ready) as folder:
         manifest = (
             _link(source, target, spec)
             if link
@@ -154,8 +165,9 @@ def _import(name: str, source: Path, root: Path, link: bool, replace: bool) -> P
     return target
 
 
-def _renew(folder: Path, spec: DatasetSpec | None) -> Path:
+def _renew(folder: Path, spec: DatasetSpec | None, ready: Callable[[Path], None] | None) -> Path:
     """Make the manifest of an installed dataset anew, in place, reading only what changed."""
+    fresh = not (folder / MANIFEST).exists()
     previous: Manifest | None = None
     with contextlib.suppress(UnreadableManifestError):
         previous = read_manifest(folder / MANIFEST)
@@ -170,6 +182,13 @@ def _renew(folder: Path, spec: DatasetSpec | None) -> Path:
     manifest = build_manifest(layout, folder, spec.condition if spec else None, previous)
     _check(folder.name, spec, manifest, folder)
     write_manifest(manifest, folder / MANIFEST)
+    try:
+        if ready is not None:
+            ready(folder)
+    except BaseException:
+        if fresh:
+            (folder / MANIFEST).unlink(missing_ok=True)
+        raise
     return folder
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import hashlib
-import shutil
+from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -23,6 +23,7 @@ from vgbench.datasets.patience import Meter, Policy, TransferError
 from vgbench.datasets.placing import alone
 from vgbench.datasets.private import find_spec
 from vgbench.datasets.registry import DatasetSpec
+from vgbench.datasets.room import Room
 from vgbench.datasets.sources import Place, archive_name, known_digests, places_of
 from vgbench.datasets.transfer import Fetched, fetch
 from vgbench.durable import TEMPORARY_PREFIX
@@ -30,8 +31,6 @@ from vgbench.errors import ArchiveError, DatasetError, DownloadError, UsageError
 
 DOWNLOADS = ".downloads"
 """The folder in the data root that holds archives while they come."""
-UNPACKED = 1.25
-"""Bytes on disk per byte of archive: photographs in JPEG hardly shrink, files take whole blocks."""
 
 
 @dataclass(frozen=True)
@@ -68,7 +67,10 @@ class Downloaded:
 
 @dataclass
 class Job:
-    """One dataset: its archive is brought in a thread, then installed."""
+    """One dataset: its archive is brought in a thread, then installed.
+
+    `room` is shared by those that come side by side; `ready` is `import_dataset`'s.
+    """
 
     name: str
     spec: DatasetSpec | None
@@ -78,6 +80,8 @@ class Job:
     replace: bool
     keep: bool
     policy: Policy
+    room: Room | None = None
+    ready: Callable[[Path], None] | None = None
     fetched: Fetched | None = None
     error: Exception | None = None
 
@@ -115,6 +119,8 @@ class Job:
                         self._remove_empty()
         except Exception as error:  # raised where the user sees it
             self.error = error
+            if self.room:
+                self.room.release(self.name)
 
     def install(self) -> Downloaded:
         """Unpack and check what was brought."""
@@ -135,7 +141,9 @@ class Job:
             if not self.target.exists():  # another process took it, and failed with it
                 raise DownloadError(f"{self.target} is gone. Run the same command again.")
             try:
-                import_dataset(self.name, self.target, self.root, replace=self.replace)
+                import_dataset(
+                    self.name, self.target, self.root, replace=self.replace, ready=self.ready
+                )
             except ArchiveError:
                 self.target.unlink(missing_ok=True)
                 raise
@@ -155,13 +163,14 @@ class Job:
             known = frozenset({lock.sha256})
         self._make_folder()
         if there := self._complete(known):
+            self._claim(there.bytes, there.bytes)
             return there
         tried: list[str] = []
         for place in self.places:
             try:
                 return fetch(
                     place.source, self.target, place.expected or known, self.policy, meter,
-                    self._room,
+                    self._claim,
                 )  # fmt: skip
             except TransferError as error:
                 tried.append(f"  {place}:\n    {error}.")
@@ -180,18 +189,10 @@ class Job:
         size = self.target.stat().st_size
         return Fetched(self.target, str(self.places[0]), size, 0, digest.hexdigest())
 
-    def _room(self, total: int | None, have: int) -> None:
-        if total is None:
-            return
-        free = shutil.disk_usage(self.root).free
-        needed = total - have + round(UNPACKED * total)
-        if needed > free:
-            raise VgbenchError(
-                f"There is no room for {self.name} in {self.root}: {needed / 1e9:.2f} GB are "
-                f"needed ({total / 1e9:.2f} GB for the archive, the rest to unpack it), "
-                f"{free / 1e9:.2f} GB are free. Choose another place with --data-root or "
-                "$VGBENCH_DATA, or free some space."
-            )
+    def _claim(self, total: int | None, have: int) -> None:
+        if total is not None:
+            self.room = self.room or Room(self.root, [self.name], self.keep)
+            self.room.claim(self.name, self.target, total)
 
     def _refuse_unknown_folder(self) -> None:
         folder = self.root / self.name

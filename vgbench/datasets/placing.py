@@ -6,7 +6,7 @@ import contextlib
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from vgbench.durable import TEMPORARY_PREFIX, explained, sync_folder, umask
@@ -62,10 +62,12 @@ def alone(root: Path, lock_name: str, waiting: str) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def placed(root: Path, name: str) -> Iterator[Path]:
+def placed(root: Path, name: str, ready: Callable[[Path], None] | None = None) -> Iterator[Path]:
     """Yield an empty folder that becomes `root / name` when the block ends well.
 
     A folder of that name stays until then and is removed afterwards. The caller holds the name.
+    `ready` is called with the filled folder when all of it is on the disk, as the last thing that
+    may fail before the rename.
     Unlike `vgbench.durable.atomic_folder` this syncs the file system once: to sync each of 100,000
     images takes minutes.
 
@@ -81,6 +83,8 @@ def placed(root: Path, name: str) -> Iterator[Path]:
             yield temporary
             temporary.chmod(0o777 & ~umask())
             getattr(os, "sync", lambda: None)()  # Windows has none, and flushes on its own
+            if ready is not None:
+                ready(temporary)
             if target.exists():
                 target.rename(retired)
             temporary.rename(target)
