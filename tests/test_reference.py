@@ -20,8 +20,8 @@ def test_it_is_good_but_does_not_solve_the_city(result: Result) -> None:
 
 def test_it_scores_what_its_card_says_within_rounding(result: Result) -> None:
     """Another processor may turn a near-tie round, no more."""
-    assert result.hits[1] == pytest.approx(135, abs=2)
-    assert result.hits[20] == pytest.approx(226, abs=2)
+    assert result.hits[1] == pytest.approx(149, abs=2)
+    assert result.hits[20] == pytest.approx(228, abs=2)
 
 
 def test_its_row_is_reproduced_and_says_which_images_it_saw(result: Result) -> None:

@@ -115,11 +115,12 @@ def site(
     from vgbench.leaderboard.site import write_site
     from vgbench.places import board_root
 
-    path = write_site(board_root(root), output)
+    written = write_site(board_root(root), output)
     if as_json:
-        print_json({"page": str(path), "bytes": path.stat().st_size})
+        print_json({"page": str(written[0]), "files": [str(path) for path in written]})
     else:
-        typer.echo(f"{path}: {path.stat().st_size / 1e6:.2f} MB")
+        for path in written:
+            typer.echo(f"{path}: {path.stat().st_size / 1e6:.2f} MB")
 
 
 @app.command()
@@ -134,18 +135,23 @@ def build(root: options.Root = None, as_json: options.Json = False) -> None:
 
     place = board_root(root)
     table = build_table(place)
-    submissions = len({row["slug"] for row in table.rows})
+    submissions = len({row["slug"] for row in table.rows if row["submission_digest"]})
+    published = sum(row["status"] == "published" for row in table.rows)
     if as_json:
         print_json(
             {
                 "leaderboard": str(table_path(place)),
                 "submissions": submissions,
                 "rows": len(table.rows),
+                "published": published,
                 "left_out": {slug: left.problem for slug, left in table.left_out.items()},
             }
         )
     else:
-        typer.echo(f"{table_path(place)}: {len(table.rows):,} rows of {submissions:,} submissions")
+        typer.echo(
+            f"{table_path(place)}: {len(table.rows):,} rows, of {submissions:,} submissions"
+            + (f" and {published:,} published numbers" if published else "")
+        )
         for line in left_out_notes(table.left_out):
             note(line)
     if table.left_out:

@@ -176,15 +176,16 @@ def test_when_an_entry_was_verified_is_said_while_its_digest_is_the_same() -> No
     assert "verified" not in entries[rows[1]["slug"]]
 
 
-def test_the_page_is_written_beside_the_table(tmp_path: Path, make_entry: Any) -> None:
+def test_page_and_markdown_are_written_beside_the_table(tmp_path: Path, make_entry: Any) -> None:
     write_submission(Card("net"), [make_entry()], tmp_path)
-    path = write_site(tmp_path)
-    assert path == tmp_path / "leaderboard" / "index.html"
-    data = re.search(r'id="data">(.*?)</script>', path.read_text(encoding="utf-8"))
+    page, markdown = write_site(tmp_path)
+    assert page == tmp_path / "leaderboard" / "index.html"
+    data = re.search(r'id="data">(.*?)</script>', page.read_text(encoding="utf-8"))
     assert data and set(json.loads(data[1])["entries"]) == {"net"}
-    assert write_site(tmp_path, tmp_path / "page.html") == tmp_path / "page.html"
+    assert "| net |" in markdown.read_text(encoding="utf-8")
+    assert write_site(tmp_path, tmp_path / "page.html") == [tmp_path / "page.html"]
     assert sorted(p.name for p in (tmp_path / "leaderboard").iterdir()) == [
-        "index.html", "leaderboard.parquet",
+        "README.md", "index.html", "leaderboard.parquet",
     ]  # fmt: skip
 
 

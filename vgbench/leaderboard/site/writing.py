@@ -22,6 +22,16 @@ if TYPE_CHECKING:
     from jinja2 import Template
 
 PAGE = "index.html"
+MARKDOWN = "README.md"
+
+MARKDOWN_HEAD = """# Leaderboard
+
+Everything in this folder is derived from `../submissions` by `vgbench leaderboard build` and
+`vgbench leaderboard site`, and never edited by hand. `index.html` is the same with rank intervals,
+filters, maps and comparisons: one file that works offline. `vgbench leaderboard` shows it in a
+terminal; `vgbench.load_leaderboard()` gives it as a DataFrame.
+
+"""
 
 FIRST_ROWS = 100
 """Rows of a board that are in the HTML, and that the script draws at first: laying out rows is what
@@ -36,20 +46,23 @@ COLUMNS = (
 """What the page's table can be ordered by, and how it is headed."""
 
 
-def write_site(root: str | os.PathLike[str], output: str | os.PathLike[str] | None = None) -> Path:
-    """Write the board's page.
+def write_site(
+    root: str | os.PathLike[str], output: str | os.PathLike[str] | None = None
+) -> list[Path]:
+    """Write the board's page, and the same rows as Markdown beside it.
 
     Parameters
     ----------
     root
         The board's folder.
     output
-        A folder, or a file that ends in .html; `<root>/leaderboard` when left out.
+        A folder, which gets `index.html` and `README.md`, or a file that ends in .html, which is
+        then the only one; `<root>/leaderboard` when left out.
 
     Returns
     -------
-    Path
-        The file that was written.
+    list of Path
+        The files that were written, the page first.
 
     Raises
     ------
@@ -61,15 +74,29 @@ def write_site(root: str | os.PathLike[str], output: str | os.PathLike[str] | No
     from vgbench.leaderboard.table import read_board
 
     root = Path(root)
-    path = Path(output) if output is not None else table_path(root).parent
-    if path.suffix.lower() not in (".html", ".htm"):
-        path = path / PAGE
-    text = render_site(read_board(root).rows, _verified(table_path(root).parent))
-    with board_errors(path.parent):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with atomic_write(path) as file:
-            file.write(text.encode("utf-8"))
-    return path
+    folder = Path(output) if output is not None else table_path(root).parent
+    table = read_board(root)
+    page = render_site(table.rows, _verified(table_path(root).parent))
+    if folder.suffix.lower() in (".html", ".htm"):
+        texts = {folder: page}
+    else:
+        texts = {folder / PAGE: page, folder / MARKDOWN: render_markdown(table.rows)}
+    with board_errors(next(iter(texts)).parent):
+        for path, text in texts.items():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with atomic_write(path) as file:
+                file.write(text.encode("utf-8"))
+    return list(texts)
+
+
+def render_markdown(rows: Sequence[Row]) -> str:
+    """The board as Markdown, for whoever reads the repository on its host."""
+    from vgbench.leaderboard.exports import render
+    from vgbench.leaderboard.ranking import rank_rows
+    from vgbench.leaderboard.standing import is_current
+
+    rankings = rank_rows([row for row in rows if is_current(row)])
+    return MARKDOWN_HEAD + render(rankings, "markdown")
 
 
 def render_site(rows: Sequence[Row], verified: Mapping[str, Any] | None = None) -> str:
