@@ -84,3 +84,43 @@ def test_images_of_other_sizes_and_empty_folders_are_explained(
         Places(folder, lambda image: image)
     with pytest.raises(DatasetError, match="place id"):
         Places(tmp_path_factory.mktemp("empty"), lambda image: image)
+
+
+def test_decoding_once_or_every_time_gives_the_same(folder: Path) -> None:
+    kept, fresh = (Places(folder, jittered, 3, in_memory=memory) for memory in (True, False))
+    for a, b in zip(kept.batches(3, 0, workers=0), fresh.batches(3, 0, workers=0), strict=True):
+        np.testing.assert_array_equal(a[0].numpy(), b[0].numpy())
+
+
+def test_several_processes_share_the_places_of_an_epoch(folder: Path) -> None:
+    places = Places(folder, lambda image: image)
+    seen = []
+    for rank in range(2):
+        batches = list(places.loader(3, epoch=2, workers=0, rank=rank, ranks=2))
+        assert len(batches) == 1
+        seen += [round(float(r) / 30) for r in batches[0][0][::4, ..., 0].float().mean((1, 2))]
+    assert sorted(seen) == list(range(6))
+
+
+def test_images_of_several_sizes_are_resized_when_asked(folder: Path) -> None:
+    Image.new("RGB", (8, 8)).save(folder / "here" / "@1.00@1.00@@@@@@@@@@@@0001@.jpg")
+    Image.new("RGB", (8, 8)).save(folder / "here" / "@1.00@1.00@@@@@@@@@@@@0001@.png")
+    places = Places(folder, lambda image: image, images_per_place=5, size=(32, 40))
+    assert places[0].shape == (5, 32, 40, 3)
+    assert places.dropped == 1
+    assert len(places.paths) == 6 * 5 + 2
+
+
+def test_names_without_a_place_are_listed(folder: Path) -> None:
+    Image.new("RGB", (16, 12)).save(folder / "here" / "photo.jpg")
+    with pytest.raises(DatasetError, match=r"(?s)1 names.*here/photo.jpg"):
+        Places(folder, lambda image: image)
+
+
+def test_another_file_makes_another_digest(folder: Path) -> None:
+    before = Places(folder, lambda image: image).digest()
+    assert before == Places(folder, lambda image: image, in_memory=False).digest()
+    next((folder / "here").glob("*.jpg")).write_bytes(
+        next((folder / "there").glob("*.jpg")).read_bytes() + b"more"
+    )
+    assert Places(folder, lambda image: image).digest() != before

@@ -55,7 +55,7 @@ def test_a_recipe_says_what_the_study_printed(name: str) -> None:
     assert recipe.table == table
     assert recipe.architecture == f"resnet18(layer2)+{pooling}+fc512"
     assert (recipe.loss, recipe.optimizer, recipe.scheduler) == (loss, optimizer, scheduler)
-    assert recipe.augmentation.name == augmentation
+    assert (recipe.augmentation.name, recipe.miner.name) == (augmentation, "none")
     assert (recipe.epochs, recipe.rand_augment, recipe.weights) == (10, 3, "imagenet")
     assert (recipe.places_per_batch, recipe.images_per_place) == (128, 4)
 

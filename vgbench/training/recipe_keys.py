@@ -138,6 +138,15 @@ KINDS: Mapping[str, Mapping[str, Mapping[str, tuple[Key, Value]]]] = {
         },
         "circle": {"m": (number(-1, 1), 0.25), "gamma": (_POSITIVE, 64.0)},
     },
+    "miner": {
+        "none": {},
+        "multi-similarity": {"epsilon": (_NOT_NEGATIVE, 0.1)},
+        "batch-hard": {},
+        "triplet": {
+            "margin": (_NOT_NEGATIVE, 0.2),
+            "type_of_triplets": (one_of(("all", "hard", "semihard", "easy")), "all"),
+        },
+    },
     "optimizer": {
         "sgd": {**_STEP, "momentum": (number(0, 1), 0.0)},
         "asgd": _STEP,

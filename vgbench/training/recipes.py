@@ -1,8 +1,8 @@
 """Training recipes: TOML files that inherit from one another and state only what differs.
 
-Parts that come in several kinds (`loss`, `optimizer`, `scheduler`, `augmentation`) have a `name`.
-Choosing another name keeps the settings that both kinds know (an optimizer's `lr`), drops the
-others, and takes the new kind's defaults for the rest. No torch is needed to read a recipe.
+Parts that come in several kinds (`loss`, `miner`, `optimizer`, `scheduler`, `augmentation`) have a
+`name`. Choosing another name keeps the settings that both kinds know (an optimizer's `lr`), drops
+the others, and takes the new kind's defaults for the rest. No torch is needed to read a recipe.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ class Recipe:
         (height, width) in pixels that images are resized to; empty for as they are.
     drawn_places
         Places that demo-city's train split is drawn with.
-    loss, optimizer, scheduler, augmentation
+    loss, miner, optimizer, scheduler, augmentation
         Parts, whose kinds and settings `vgbench.training.recipe_keys.KINDS` lists.
     """
 
@@ -82,6 +82,7 @@ class Recipe:
     image_size: tuple[int, ...]
     drawn_places: int
     loss: Part
+    miner: Part
     optimizer: Part
     scheduler: Part
     augmentation: Part
