@@ -107,7 +107,7 @@ def test_a_dataset_of_ones_own_is_added_pinned_and_removed(
     assert Path(folder, "test", "queries").is_dir()
     ran = vgbench("datasets", "pin", "mine", "-o", tmp_path / "truth")
     assert ran.code == 0, ran.err
-    assert "[mine.splits.test]\ndatabase = 24\nqueries = 7\nground_truth = " in ran.out
+    assert "[mine.splits.test]\ndatabase = 24\nqueries = 7\nqueries_with_positive = 6\n" in ran.out
     assert [file.name for file in (tmp_path / "truth").iterdir()] == ["mine-test.parquet"]
     rows = vgbench("datasets", "conditions", "mine").out.splitlines()
     assert rows[0] == "query,condition" and len(rows) == 8
@@ -116,3 +116,20 @@ def test_a_dataset_of_ones_own_is_added_pinned_and_removed(
     ran = vgbench("datasets", "remove", "mine")
     assert ran.code == 0 and "kB freed" in ran.out
     assert vgbench("datasets", "path", "mine").code == 1
+
+
+def test_what_pin_prints_makes_verify_say_verified(
+    vgbench: Vgbench, city: Path, tmp_path: Path
+) -> None:
+    vgbench("datasets", "import", "mine", city)
+    assert vgbench("datasets", "verify", "mine").code == 5
+    printed = vgbench("datasets", "pin", "mine", "-o", tmp_path).out
+    registry = Path(os.environ["VGBENCH_DATA"]) / "registry.toml"
+    registry.write_text(f"schema = 1\n{printed}")
+    ran = vgbench("datasets", "verify", "mine")
+    assert ran.code == 0 and ran.out.count("(not pinned)") == 0
+    assert vgbench("datasets", "pin", "mine", "-o", tmp_path).out == printed
+    document = vgbench("datasets", "pin", "mine", "-o", tmp_path, "--json").document
+    assert document["toml"] == printed.strip() and document["database_size"] == "64x48"
+    assert document["splits"]["test"]["queries_with_positive"] == 6
+    assert document["ground_truths"] == {"test": str(tmp_path / "mine-test.parquet")}

@@ -62,7 +62,7 @@ def list_(data_root: options.DataRoot = None, as_json: options.Json = False) -> 
     width = max(11, *(len(dataset.id) for dataset in found))
     typer.echo(
         f"{'NAME':<{width}} {'SPLIT':<5} {'DATABASE':>9} {'QUERIES':>7}  {'STATE':<13} "
-        f"{'EDITION':<7} {'SIZE':>7}  VERIFIED"
+        f"{'EDITION':<8} {'SIZE':>7}  VERIFIED"
     )
     for dataset in found:
         for split in dataset.splits:
@@ -73,7 +73,7 @@ def list_(data_root: options.DataRoot = None, as_json: options.Json = False) -> 
             )
             if split.installed:
                 row += (
-                    f"{dataset.edition.name or '–':<7} {bytes_text(split.bytes):>7}  "
+                    f"{dataset.edition.name or '–':<8} {bytes_text(split.bytes):>7}  "
                     f"{_verified(dataset)}"
                 )
             typer.echo(row.rstrip())

@@ -127,26 +127,39 @@ def pin(
         Path, typer.Option("-o", "--output", metavar="FOLDER", help="For the ground truths.")
     ] = Path("ground_truth"),
     data_root: options.DataRoot = None,
+    as_json: options.Json = False,
 ) -> None:
-    """Print the registry's lines for an installed dataset, and write its ground truths.
+    """Print the registry's block for an installed dataset, and write its ground truths.
 
-    Refused where its images are not what its manifest says.
+    The block holds what the registry says of it already, and all that can be
+    measured: numbers of images, UTM zone, box, queries with a positive,
+    fingerprints, image sizes, and the archive's digest where it was
+    downloaded. In a registry, it makes verify say verified. Refused where the
+    images are not what the manifest says.
     """
-    from vgbench.datasets import dataset_path, load_dataset, verify_dataset
-    from vgbench.datasets.adding import pins
+    from vgbench.cli.printing import print_json
+    from vgbench.datasets import load_dataset, verify_dataset
     from vgbench.datasets.ground_truth import write_ground_truth
+    from vgbench.datasets.pinning import pin_dataset
     from vgbench.errors import DatasetError
 
     report = verify_dataset(name, data_root=data_root)
+    name = report.dataset
     if not report.ok:
         raise DatasetError(f"{name} is not as it should be. See: vgbench datasets verify {name}")
-    typer.echo("\n".join(pins(name, dataset_path(name, data_root))).strip())
+    pins = pin_dataset(name, data_root)
+    written = {}
     for split in report.splits:
-        try:
-            dataset = load_dataset(f"{name}/{split.split}", data_root=data_root)
-        except DatasetError:
-            continue  # for training: it has no queries
-        typer.echo(str(write_ground_truth(dataset, output)), err=True)
+        if "queries" not in {fact.what for fact in split.facts}:
+            continue  # for training
+        dataset = load_dataset(f"{name}/{split.split}", data_root=data_root)
+        written[split.split] = str(write_ground_truth(dataset, output))
+    if as_json:
+        print_json(pins.to_json() | {"ground_truths": written})
+        return
+    typer.echo(pins.toml)
+    for path in written.values():
+        typer.echo(path, err=True)
 
 
 def bytes_text(count: int | None) -> str:

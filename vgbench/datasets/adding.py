@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import json
 import os
 from pathlib import Path
 
 from vgbench.datasets.expectations import slug
 from vgbench.datasets.importing import import_dataset
 from vgbench.datasets.loading import is_installed
-from vgbench.datasets.manifest_file import MANIFEST, read_description
+from vgbench.datasets.manifest_file import MANIFEST, read_manifest
+from vgbench.datasets.pinning import pins_of
 from vgbench.datasets.private import forget, load_private, remember
-from vgbench.datasets.registry import load_registry
+from vgbench.datasets.registry import DatasetSpec, Source, load_registry
 from vgbench.errors import DatasetError, UsageError
 from vgbench.places import data_root as place_of_data
 
@@ -68,10 +68,16 @@ def add_dataset(
 
     def register(folder: Path) -> None:
         nonlocal entered
-        lines = [f"[{name}]", f"title = {_text(name)}", f"description = {_text(_DESCRIPTION)}"]
-        lines += ['terms = "Private."', *([f"condition = {_text(condition)}"] if condition else [])]
-        lines += [*pins(name, folder), *(_source(name, address) if address else [])]
-        remember(root, name, "\n".join(lines))
+        base = DatasetSpec(
+            id=name,
+            title=name,
+            description=_DESCRIPTION,
+            splits={},
+            terms="Private.",
+            condition=condition,
+            sources=_sources(name, address),
+        )
+        remember(root, name, pins_of(base, read_manifest(folder / MANIFEST)).toml)
         entered = True
 
     try:
@@ -90,31 +96,13 @@ def add_dataset(
     return folder
 
 
-def pins(name: str, folder: Path) -> list[str]:
-    """Give the registry's lines for the splits of an installed dataset, from its manifest."""
-    lines = []
-    for split, told in read_description(folder / MANIFEST)["splits"].items():
-        lines.append(f"\n[{name}.splits.{split}]")
-        lines += [f"{role} = {facts['images']}" for role, facts in told["roles"].items()]
-        lines += [f'{kind} = "{told[kind]}"' for kind in ("ground_truth", "content")]
-    return lines
-
-
-def _source(name: str, address: str) -> list[str]:
+def _sources(name: str, address: str) -> tuple[Source, ...]:
     from vgbench.datasets.sources import archive_name
 
-    file = archive_name(name, None, address)
-    return [
-        f"\n[[{name}.sources]]",
-        'kind = "url"',
-        f"url = {_text(address)}",
-        f"file = {_text(file)}",
-    ]
+    if not address:
+        return ()
+    return (Source("url", archive_name(name, None, address), url=address),)
 
 
 def _is_there(name: str) -> DatasetError:
     return DatasetError(f"{name} is there already: vgbench datasets remove {name}")
-
-
-def _text(value: str) -> str:
-    return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
