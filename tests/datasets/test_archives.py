@@ -473,3 +473,22 @@ def test_zips_that_are_streamed_or_behind_something_else_are_read(
         assert sorted(examined) == [f"database/@{index}@é@.jpg" for index in range(3)]
         assert not broken
         assert (folder / name / "database/@1@é@.jpg").read_bytes() == make_jpeg(1)
+
+
+@pytest.mark.parametrize("stated", ["wrapped", "fewer"])
+def test_a_zip_is_listed_to_its_end_whatever_count_it_states(
+    tmp_path: Path, folder: Path, make_jpeg: Jpeg, stated: str
+) -> None:
+    """Some programs write more members than the count has bits for, and never heard of Zip64."""
+    members = {f"{index}.txt": b"" for index in range((1 << 16) + 2)} | {NAME: make_jpeg()}
+    data = zip_of(tmp_path / "a.zip", members).read_bytes()
+    record = data.rindex(b"PK\6\6")
+    (listing, offset) = struct.unpack_from("<QQ", data, record + 40)
+    count = 3 if stated == "wrapped" else 2
+    end = struct.pack("<4s4H2IH", b"PK\5\6", 0, 0, count, count, listing, offset, 0)
+    (tmp_path / "a.zip").write_bytes(data[:record] + end)
+    if stated == "wrapped":
+        examined, broken = unpack_images(tmp_path / "a.zip", folder)
+        assert list(examined) == [NAME] and not broken
+    else:
+        refused(tmp_path / "a.zip", folder, "has 65,539 members, and says 2")

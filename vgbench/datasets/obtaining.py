@@ -146,6 +146,7 @@ class Job:
                 )
             except ArchiveError:
                 self.target.unlink(missing_ok=True)
+                self._remove_empty()
                 raise
             except DatasetError as error:
                 raise type(error)(f"{error}\n{self._set_aside()}") from error

@@ -79,6 +79,7 @@ def read_directory(file: Joined, most: int) -> list[ZipMember]:
         raise DamagedZipError("its end is missing, or there is something behind it")
     disk, listing_disk, _, count, listing, offset = struct.unpack_from("<HHHHII", tail, end + 4)
     end_at = tail_at + end
+    wraps = 1 << 16  # some programs write more members than fit into the count, which begins anew
     if tail[max(0, end - 20) : end].startswith(b"PK\6\7"):  # Zip64: the true numbers are elsewhere
         disk_of_record, where, disks = struct.unpack_from("<IQI", tail, end - 16)
         disk = max(0, disks - 1)
@@ -90,6 +91,7 @@ def read_directory(file: Joined, most: int) -> list[ZipMember]:
         if len(record) < 56 or not record.startswith(b"PK\6\6"):
             raise DamagedZipError("its Zip64 end is missing")
         listing_disk, _, count, listing, offset = struct.unpack_from("<IQQQQ", record, 20)
+        wraps = 0
     if count > most:
         raise ArchiveError(f"it has {count:,} members, more than {most:,}")
     if listing > max(most, 1000) * _LISTING:
@@ -106,7 +108,13 @@ def read_directory(file: Joined, most: int) -> list[ZipMember]:
         starts = [listing_at - offset]
     if listing_at < 0 or starts[0] < 0 or listing_at + listing > end_at:
         raise DamagedZipError("its directory is not where it should be")
-    found = list(_entries(file.read_at(listing_at, listing), count, starts))
+    found: list[ZipMember] = []
+    for member in _entries(file.read_at(listing_at, listing), starts):
+        found.append(member)
+        if len(found) > most:
+            raise ArchiveError(f"it has more than {most:,} members")
+    if len(found) != count and not (wraps and len(found) % wraps == count % wraps):
+        raise DamagedZipError(f"its directory has {len(found):,} members, and says {count:,}")
     found.sort(key=attrgetter("at"))
     _refuse_overlaps(found, listing_at)
     return found
@@ -188,9 +196,9 @@ def _end(tail: bytes) -> int:
     return -1
 
 
-def _entries(listing: bytes, count: int, starts: list[int]) -> Iterable[ZipMember]:
+def _entries(listing: bytes, starts: list[int]) -> Iterable[ZipMember]:
     at = 0
-    for _ in range(count):
+    while at < len(listing):
         if at + _ENTRY.size > len(listing):
             raise DamagedZipError("its directory is cut short")
         (signature, _, system, _, flags, method, _, crc, packed, length, name_length, extra_length,
