@@ -121,6 +121,7 @@ def test_a_failure_while_taking_its_place_brings_the_old_one_back(
     make_folder: MakeFolder, root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     import_dataset("my-set", make_folder("a"))
+    monkeypatch.setattr(placing_module, "exchange", lambda one, other: False)  # not all systems can
     original = Path.rename
 
     def fails(self: Path, target: Path) -> Path:
@@ -132,6 +133,30 @@ def test_a_failure_while_taking_its_place_brings_the_old_one_back(
     with pytest.raises(VgbenchError, match="disk is full"):
         import_dataset("my-set", make_folder("b", {"database": 2, "queries": 1}), replace=True)
     assert len(load_dataset("my-set")) == 9 and visible(root) == ["my-set"]
+
+
+def test_while_a_dataset_is_replaced_there_is_always_one(
+    make_folder: MakeFolder, root: Path
+) -> None:
+    folders = [make_folder("a"), make_folder("b", {"database": 2, "queries": 1})]
+    import_dataset("my-set", folders[0])
+    (root / "x").mkdir()
+    (root / "y").mkdir()
+    if not placing_module.exchange(root / "x", root / "y"):
+        pytest.skip("this system cannot exchange two folders")
+    code = (
+        "import sys; from vgbench.datasets import import_dataset\n"
+        "for turn in range(15): import_dataset('my-set', sys.argv[1 + turn % 2], replace=True)\n"
+    )
+    process = subprocess.Popen([sys.executable, "-c", code, *map(str, folders)])
+    seen, looks = set(), 0
+    while process.poll() is None:
+        facts = (root / "my-set" / "manifest.parquet").stat()  # raises where there is none
+        seen.add(facts.st_ino)
+        looks += 1
+    assert process.returncode == 0 and len(seen) > 3 and looks > 100
+    load_dataset("my-set").check_unchanged()
+    assert not list(root.glob(".vgbench-tmp-*"))
 
 
 def test_what_a_killed_import_left_is_put_right_by_the_next(

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import os
 import shutil
+import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -65,7 +67,8 @@ def alone(root: Path, lock_name: str, waiting: str) -> Iterator[None]:
 def placed(root: Path, name: str, ready: Callable[[Path], None] | None = None) -> Iterator[Path]:
     """Yield an empty folder that becomes `root / name` when the block ends well.
 
-    A folder of that name stays until then and is removed afterwards. The caller holds the name.
+    A folder of that name stays until then and is removed afterwards; where the system can exchange
+    two folders, there is one or the other at any instant. The caller holds the name.
     `ready` is called with the filled folder when all of it is on the disk, as the last thing that
     may fail before the rename.
     Unlike `vgbench.durable.atomic_folder` this syncs the file system once: to sync each of 100,000
@@ -85,14 +88,34 @@ def placed(root: Path, name: str, ready: Callable[[Path], None] | None = None) -
             getattr(os, "sync", lambda: None)()  # Windows has none, and flushes on its own
             if ready is not None:
                 ready(temporary)
-            if target.exists():
-                target.rename(retired)
-            temporary.rename(target)
+            if target.exists() and exchange(temporary, target):
+                retired = temporary
+            else:
+                if target.exists():
+                    target.rename(retired)
+                temporary.rename(target)
             sync_folder(root)
         except BaseException:
             _recover(root, name)
             raise
         shutil.rmtree(retired, ignore_errors=True)
+
+
+def exchange(one: Path, other: Path) -> bool:
+    """Let two folders change names in one step; False where the system or the disk cannot.
+
+    By renameat2(2) with RENAME_EXCHANGE on Linux, renamex_np(2) with RENAME_SWAP on macOS; Python
+    offers neither.
+    """
+    names = os.fsencode(one), os.fsencode(other)
+    try:
+        system = ctypes.CDLL(None)
+        if sys.platform == "darwin":
+            return bool(system.renamex_np(*names, 2) == 0)
+        here = -100  # AT_FDCWD
+        return bool(system.renameat2(here, names[0], here, names[1], 2) == 0)
+    except (AttributeError, OSError, TypeError):  # another system, or an old C library
+        return False
 
 
 def discard(root: Path, name: str) -> None:
