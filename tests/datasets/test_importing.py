@@ -178,12 +178,12 @@ def test_a_kill_during_an_import_leaves_nothing_that_counts(
 ) -> None:
     folder = make_folder(parts={"database": 60, "queries": 5})
     code = (
-        "import sys, time, vgbench.datasets.importing as i\n"
+        "import sys, time, vgbench.datasets.gathering as i\n"
         "write = i.write_image\n"
         "def slow(*a):\n"
         "    time.sleep(0.05); return write(*a)\n"
         "i.write_image = slow\n"
-        f"i.import_dataset('my-set', {str(folder)!r})\n"
+        f"from vgbench.datasets import import_dataset; import_dataset('my-set', {str(folder)!r})\n"
     )
     process = subprocess.Popen([sys.executable, "-c", code], env=os.environ.copy())
     deadline = time.monotonic() + 30
