@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from itertools import product
+
 import numpy as np
 import pytest
 
 from vgbench.errors import DatasetError, UsageError
-from vgbench.retrieval.places import PLACE_RADIUS, group_places
+from vgbench.retrieval.places import PLACE_RADIUS, group_places, mcnemar_by_place
+from vgbench.retrieval.statistics import mcnemar
 
 
 def scattered(seed: int, count: int = 300) -> np.ndarray:
@@ -55,3 +58,33 @@ def test_none_at_all_and_nonsense() -> None:
         group_places([[0.0, np.nan]])
     with pytest.raises(UsageError, match="radius"):
         group_places([[0.0, 0.0]], -1)
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_the_test_by_place_is_the_count_over_all_signs(seed: int) -> None:
+    differences = np.random.default_rng(seed).integers(-4, 5, size=9)
+    total = abs(differences.sum())
+    sums = [abs(np.dot(signs, differences)) for signs in product((-1, 1), repeat=9)]
+    expected = np.mean([value >= total for value in sums])
+    assert mcnemar_by_place(differences) == pytest.approx(expected)
+
+
+def test_places_of_one_query_each_give_mcnemars_p_value() -> None:
+    for only_a, only_b in ((0, 0), (0, 3), (15, 4), (50, 61), (400, 300), (0, 900)):
+        expected = mcnemar(only_a, only_b)
+        assert mcnemar_by_place([-1] * only_a + [1] * only_b + [0] * 7) == pytest.approx(expected)
+
+
+@pytest.mark.slow
+def test_where_outcomes_hang_together_only_the_test_by_place_keeps_its_level() -> None:
+    """35 places of 9 queries; of two equally good methods, each is better at some of the places."""
+    random = np.random.default_rng(0)
+    boards, wrong = 4000, np.zeros(2)
+    for _ in range(boards):
+        chance = random.beta(0.5, 0.5, size=(2, 35, 1))
+        a, b = random.random((2, 35, 9)) < chance
+        only_a, only_b = (a & ~b).sum(axis=1), (b & ~a).sum(axis=1)
+        wrong[0] += mcnemar(int(only_a.sum()), int(only_b.sum())) < 0.05
+        wrong[1] += mcnemar_by_place(only_b - only_a) < 0.05
+    assert wrong[0] > 0.3 * boards
+    assert 0.03 * boards < wrong[1] <= 0.057 * boards, wrong / boards
