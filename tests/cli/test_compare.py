@@ -49,7 +49,7 @@ def test_the_comparison_fits_80_columns_and_ends_in_a_verdict(vgbench: Vgbench) 
 def test_json_is_the_documented_document(vgbench: Vgbench) -> None:
     ran = vgbench("compare", "method-a", "method-b", "--json")
     document = ran.document
-    assert list(document) == ["a", "b", "results", "skipped", "verdict"]
+    assert list(document) == ["a", "b", "results", "means", "skipped", "verdict"]
     assert [result["n"] for result in document["results"]] == [1, 5, 10, 20]
     for result in document["results"]:
         assert {
@@ -68,7 +68,11 @@ def test_json_is_the_documented_document(vgbench: Vgbench) -> None:
 def test_one_n_of_one_dataset_is_compared_when_asked_for(vgbench: Vgbench) -> None:
     ran = vgbench("compare", "method-a", "method-b", "-d", "demo-city", "--at", "5", "--json")
     (result,) = ran.document["results"]
-    assert result["n"] == 5 and result["p_adjusted"] == result["p_value"]
+    assert (
+        result["n"] == 5
+        and ran.document["means"] == []
+        and result["p_adjusted"] == result["p_value"]
+    )
 
 
 @pytest.mark.usefixtures("two")

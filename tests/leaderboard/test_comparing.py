@@ -15,7 +15,7 @@ from vgbench.datasets.ground_truth import load_ground_truth
 from vgbench.errors import SubmissionError, UsageError
 from vgbench.evaluation import Result, score
 from vgbench.leaderboard.comparing import compare
-from vgbench.leaderboard.comparison import Comparison
+from vgbench.leaderboard.comparison import Compared, Comparison
 from vgbench.leaderboard.comparison_text import text
 from vgbench.leaderboard.document import write_document
 from vgbench.leaderboard.entry import Card, Entry
@@ -230,6 +230,48 @@ def test_unknown_entries_are_refused_with_the_nearest_names(
         compare("cosplace-resnet50", "eigenplaces", board, ns=[1, 7])
 
 
+def test_what_happens_at_one_place_alone_is_no_difference_between_methods(
+    enter: Callable[..., Path], board: Path
+) -> None:
+    entry = honest("test", 0, far=0.0)
+    truth = TRUTHS["test"]
+    places = group_places(truth.query_positions)
+    largest = places == np.bincount(places).argmax()
+    rows = entry.rows.copy()
+    for query in np.flatnonzero(largest):
+        offsets = truth.database_positions - truth.query_positions[query]
+        rows[query] = np.argsort(-np.hypot(*offsets.T))[:20]
+    ranks = first_hit(rows, truth.database_positions, truth.query_positions)
+    enter("a", entry)
+    enter("b", replace(entry, rows=rows, first_hit=ranks, hits=hits(ranks)))
+    found = compare("a", "b", board, ns=[1])
+    (result,) = found.results
+    assert result.test.counts.only_a >= 6 and result.test.counts.only_b == 0
+    assert result.test.p_adjusted < 0.05 and result.test.p_by_place == 1.0
+    assert result.test.better is None
+    assert found.verdict.startswith("The data cannot tell a and b apart")
+    assert result.difference_interval[1] >= 0
+
+
+def test_differences_and_means_have_intervals_by_place(
+    enter: Callable[..., Path], board: Path
+) -> None:
+    found = both(enter, board)
+    for result in found.results:
+        low, high = result.difference_interval
+        assert low <= result.test.difference <= high
+        assert result.place_count < result.test.counts.queries
+    assert [mean.n for mean in found.means] == [1, 5, 10, 20]
+    for mean in found.means:
+        of_n = [result for result in found.results if result.n == mean.n]
+        expected = np.mean([result.test.difference for result in of_n])
+        assert mean.difference[0] == pytest.approx(expected)
+        assert mean.difference[1] < mean.difference[0] < mean.difference[2]
+        assert set(mean.datasets) == {"demo-city/val", "demo-city/test"}
+    assert "Mean of 2 datasets" in text(found)
+    assert compare("a", "b", board, datasets=["demo-city/val"]).means == ()
+
+
 def test_fewer_tests_are_corrected_for_when_fewer_are_asked_for(
     enter: Callable[..., Path], board: Path
 ) -> None:
@@ -311,7 +353,7 @@ def test_published_numbers_say_nothing_of_single_queries(
 def test_the_frame_and_the_document_say_the_same(enter: Callable[..., Path], board: Path) -> None:
     found = both(enter, board)
     document, frame = found.to_json(), found.to_frame()
-    assert list(document) == ["a", "b", "results", "skipped", "verdict"]
+    assert list(document) == ["a", "b", "results", "means", "skipped", "verdict"]
     whole = frame[frame.condition == "all"]
     assert len(whole) == len(document["results"]) and len(frame) == 4 * len(whole)
     for row, result in zip(whole.to_dict("records"), document["results"], strict=True):
@@ -335,25 +377,26 @@ def test_of_two_equally_good_methods_the_verdict_finds_a_winner_in_at_most_5_of_
     board: Path,
 ) -> None:
     """Two methods of equal recall under each condition, the Ns nested as they are in truth."""
-    from vgbench.leaderboard.comparing import _adjusted, _compare_pair
-    from vgbench.leaderboard.opponents import Outcomes
+    from vgbench.leaderboard.comparing import _adjusted, _test
     from vgbench.leaderboard.ranking import Key
     from vgbench.leaderboard.verdicts import claims
 
     random = np.random.default_rng(7)
     labels = np.array(["day", "dusk", "night"] * 105)
     key = Key("x", "test", "a" * 64, "b" * 64, 25.0, 1)
-    paths, rows = [""] * len(labels), np.empty((0, 0), np.int32)
-    runs, wrong = 4000, 0
+    own, runs, wrong = np.arange(len(labels)), 4000, 0
     for _ in range(runs):
         hard = random.normal(size=len(labels)) * 8  # what both find hard
-        ranks = [
-            np.floor(np.exp((hard + random.normal(size=len(labels)) * 4) / 4)).astype(np.int32)
-            for _ in "ab"
-        ]
-        sides = [
-            Outcomes(key, (1, 5, 10, 20), np.where(r < 20, r, -1), paths, rows, conditions=labels)
-            for r in ranks
-        ]
-        wrong += bool(claims(_adjusted(_compare_pair(sides[0], sides[1], ()))))
+        a, b = (np.floor(np.exp((hard + random.normal(size=len(labels)) * 4) / 4)) for _ in "ab")
+        results = [
+            Compared(
+                key,
+                n,
+                _test(a < n, b < n, own),
+                {x: _test((a < n)[labels == x], (b < n)[labels == x], own[labels == x])
+                 for x in ("day", "dusk", "night")},
+            )
+            for n in (1, 5, 10, 20)
+        ]  # fmt: skip
+        wrong += bool(claims(_adjusted(results)))
     assert 0 < wrong <= 0.05 * runs, wrong / runs

@@ -15,13 +15,15 @@ from vgbench.leaderboard.comparison import (
     Compared,
     Comparison,
     Counts,
+    MeanRecall,
     PairedTest,
     PlaceDifference,
     Skipped,
 )
 from vgbench.leaderboard.opponents import Opponent, Outcomes, find_opponent
 from vgbench.leaderboard.text import clean_text
-from vgbench.retrieval.places import group_places
+from vgbench.retrieval.bootstrap import bootstrap_recall
+from vgbench.retrieval.places import group_places, mcnemar_by_place
 from vgbench.retrieval.statistics import holm, mcnemar
 
 
@@ -36,8 +38,9 @@ def compare(
 ) -> Comparison:
     """Compare two methods query by query.
 
-    Each test is an exact McNemar test. p-values are adjusted by Holm's method over the Ns and
-    datasets shown; those of conditions are a second family, adjusted over all of it.
+    Each test is an exact McNemar test, by query and, where several queries are of one place, by
+    place; a difference is one that both show. p-values are adjusted by Holm's method over the Ns
+    and datasets shown; those of conditions are a second family, adjusted over all of it.
 
     Parameters
     ----------
@@ -76,7 +79,8 @@ def compare(
         second,
         tuple(_adjusted(results)),
         tuple(skipped),
-        {f"{of_a.key.dataset}/{of_a.key.split}": (of_a, of_b) for of_a, of_b in pairs},
+        tuple(_means(pairs, wanted)),
+        {_name(of_a): (of_a, of_b) for of_a, of_b in pairs},
     )
 
 
@@ -145,10 +149,17 @@ def localized(outcomes: Outcomes, n: int) -> NDArray[np.bool_]:
     return found
 
 
+def places_of(outcomes: Outcomes) -> NDArray[np.int64]:
+    """The place of each query, int64 (Q,); each its own where positions are unknown."""
+    if outcomes.query_positions is None:
+        return np.arange(len(outcomes.query_paths))
+    return group_places(outcomes.query_positions)
+
+
 def _compare_pair(a: Outcomes, b: Outcomes, wanted: Sequence[int]) -> list[Compared]:
     labels = a.conditions if a.conditions is not None else b.conditions
     where = a.query_positions
-    places = None if where is None else group_places(where)
+    places = places_of(a)
     results = []
     for n in _common_ns(a, b):
         if wanted and n not in wanted:
@@ -156,24 +167,55 @@ def _compare_pair(a: Outcomes, b: Outcomes, wanted: Sequence[int]) -> list[Compa
         of_a, of_b = localized(a, n), localized(b, n)
         conditions = {}
         for label in [] if labels is None else sorted(set(labels.tolist())):
-            conditions[clean_text(label)] = _test(of_a[labels == label], of_b[labels == label])
+            of_label = labels == label
+            conditions[clean_text(label)] = _test(of_a[of_label], of_b[of_label], places[of_label])
+        _, low, high = bootstrap_recall([[of_a, of_b]], [places]).difference(0, 1)
         results.append(
             Compared(
                 a.key,
                 n,
-                _test(of_a, of_b),
+                _test(of_a, of_b, places),
                 conditions if len(conditions) > 1 else {},
-                () if where is None or places is None else _places(of_a, of_b, places, where),
+                () if where is None else _places(of_a, of_b, places, where),
+                int(places.max()) + 1,
+                (low, high),
             )
         )
     return results
 
 
-def _test(of_a: NDArray[np.bool_], of_b: NDArray[np.bool_]) -> PairedTest:
+def _means(pairs: Sequence[tuple[Outcomes, Outcomes]], wanted: Sequence[int]) -> list[MeanRecall]:
+    """Mean recalls at each N, over the datasets that have it."""
+    found = []
+    for n in sorted({n for pair in pairs for n in _common_ns(*pair)}):
+        having = [pair for pair in pairs if n in _common_ns(*pair)]
+        if len(having) < 2 or (wanted and n not in wanted):
+            continue
+        drawn = bootstrap_recall(
+            [[localized(side, n) for side in pair] for pair in having],
+            [places_of(of_a) for of_a, _ in having],
+        )
+        low, high = (ends.tolist() for ends in drawn.interval)
+        found.append(
+            MeanRecall(
+                n,
+                tuple(_name(of_a) for of_a, _ in having),
+                (float(drawn.recall[0]), float(drawn.recall[1])),
+                ((low[0], high[0]), (low[1], high[1])),
+                drawn.difference(0, 1),
+            )
+        )
+    return found
+
+
+def _test(
+    of_a: NDArray[np.bool_], of_b: NDArray[np.bool_], places: NDArray[np.int64]
+) -> PairedTest:
     both = int(np.count_nonzero(of_a & of_b))
     only_a, only_b = (int(np.count_nonzero(one)) - both for one in (of_a, of_b))
     counts = Counts(only_a, only_b, both, len(of_a) - both - only_a - only_b)
-    return PairedTest(counts, float(mcnemar(only_a, only_b)))
+    net = np.bincount(places, weights=of_b.astype(np.float64) - of_a)
+    return PairedTest(counts, float(mcnemar(only_a, only_b)), mcnemar_by_place(net))
 
 
 def _places(
@@ -196,29 +238,24 @@ def _places(
 
 def _adjusted(results: Sequence[Compared]) -> list[Compared]:
     """The results with p-values adjusted: of all queries one family, of conditions another."""
-    overall = holm([result.test.p_value for result in results])
-    parts = [
-        (index, label, test.p_value)
-        for index, result in enumerate(results)
-        for label, test in result.conditions.items()
-    ]
-    by_part = dict(
-        zip(
-            [(index, label) for index, label, _ in parts],
-            holm([p for *_, p in parts]).tolist(),
-            strict=True,
-        )
-    )
+    whole = iter(_family([result.test for result in results]))
+    parts = iter(_family([test for result in results for test in result.conditions.values()]))
     return [
         replace(
             result,
-            test=replace(result.test, p_adjusted=float(p)),
-            conditions={
-                label: replace(test, p_adjusted=by_part[index, label])
-                for label, test in result.conditions.items()
-            },
+            test=next(whole),
+            conditions={label: next(parts) for label in result.conditions},
         )
-        for index, (result, p) in enumerate(zip(results, overall, strict=True))
+        for result in results
+    ]
+
+
+def _family(tests: Sequence[PairedTest]) -> list[PairedTest]:
+    by_query = holm([test.p_value for test in tests]).tolist()
+    by_place = holm([test.p_by_place for test in tests]).tolist()
+    return [
+        replace(test, p_adjusted=one, p_by_place_adjusted=other)
+        for test, one, other in zip(tests, by_query, by_place, strict=True)
     ]
 
 

@@ -40,12 +40,27 @@ class Counts(NamedTuple):
 class PairedTest:
     """The exact McNemar test of the two on some queries.
 
-    `p_adjusted` is by Holm over the family of tests that the comparison shows.
+    Attributes
+    ----------
+    counts
+        Queries by who localizes them.
+    p_value, p_by_place
+        By query, and by place: where several queries are of one place, their outcomes hang
+        together, and the test by query is surer than it should be.
+    p_adjusted, p_by_place_adjusted
+        By Holm over the family of tests that the comparison shows.
     """
 
     counts: Counts
     p_value: float
+    p_by_place: float
     p_adjusted: float = 1.0
+    p_by_place_adjusted: float = 1.0
+
+    @property
+    def p_shown(self) -> float:
+        """The larger of the adjusted p-values, which a claim rests on."""
+        return max(self.p_adjusted, self.p_by_place_adjusted)
 
     @property
     def difference(self) -> float:
@@ -54,8 +69,8 @@ class PairedTest:
 
     @property
     def better(self) -> str | None:
-        """`"a"` or `"b"`; None where the data cannot tell."""
-        if self.p_adjusted >= LEVEL:
+        """`"a"` or `"b"`; None where either test, by query or by place, cannot tell."""
+        if self.p_shown >= LEVEL:
             return None
         return "a" if self.counts.only_a > self.counts.only_b else "b"
 
@@ -67,6 +82,8 @@ class PairedTest:
             **self.counts._asdict(),
             "p_value": self.p_value,
             "p_adjusted": self.p_adjusted,
+            "p_by_place": self.p_by_place,
+            "p_by_place_adjusted": self.p_by_place_adjusted,
             "better": self.better,
             "recall_a": of_a[0],
             "interval_a": of_a[1],
@@ -111,6 +128,11 @@ class Compared:
         The same by condition; empty where none is known.
     places
         Where they differ, the largest net difference first; empty where positions are unknown.
+    place_count
+        All places, those without a difference among them; queries where positions are unknown.
+    difference_interval
+        Of recall of B less that of A, percentage points: the 95 % percentile interval of a
+        bootstrap over places.
     """
 
     key: Key
@@ -118,6 +140,8 @@ class Compared:
     test: PairedTest
     conditions: Mapping[str, PairedTest] = field(default_factory=dict)
     places: tuple[PlaceDifference, ...] = ()
+    place_count: int = 0
+    difference_interval: tuple[float, float] = (float("nan"), float("nan"))
 
     @property
     def dataset(self) -> str:
@@ -132,9 +156,34 @@ class Compared:
             "fingerprint": self.key.ground_truth,
             "n": self.n,
             **self.test.to_json(),
+            "difference_interval": [round(end, 4) for end in self.difference_interval],
+            "place_count": self.place_count,
             "conditions": {name: test.to_json() for name, test in self.conditions.items()},
             "places": [place.to_json() for place in self.places],
         }
+
+
+@dataclass(frozen=True)
+class MeanRecall:
+    """Mean recalls at one N over several datasets, in percent, with 95 % bootstrap intervals.
+
+    Datasets weigh the same; their places are resampled, for both methods alike.
+    """
+
+    n: int
+    datasets: tuple[str, ...]
+    recall: tuple[float, float]
+    intervals: tuple[tuple[float, float], tuple[float, float]]
+    difference: tuple[float, float, float]
+
+    def to_json(self) -> dict[str, Any]:
+        """One item of the document's `means`."""
+        found: dict[str, Any] = {"n": self.n, "datasets": list(self.datasets)}
+        for side, recall, interval in zip("ab", self.recall, self.intervals, strict=True):
+            found[f"recall_{side}"] = round(recall, 4)
+            found[f"interval_{side}"] = [round(end, 4) for end in interval]
+        difference, low, high = (round(value, 4) for value in self.difference)
+        return found | {"difference": difference, "difference_interval": [low, high]}
 
 
 class Skipped(NamedTuple):
@@ -156,6 +205,8 @@ class Comparison:
         One per dataset, split and N.
     skipped
         What could not be compared.
+    means
+        One per N at which there are several datasets.
     pairs
         The outcomes behind `results`, by dataset and split.
     """
@@ -164,6 +215,7 @@ class Comparison:
     b: Opponent
     results: tuple[Compared, ...]
     skipped: tuple[Skipped, ...] = ()
+    means: tuple[MeanRecall, ...] = ()
     pairs: Mapping[str, tuple[Outcomes, Outcomes]] = field(default_factory=dict, repr=False)
 
     @property
@@ -179,6 +231,7 @@ class Comparison:
             "a": self.a.label,
             "b": self.b.label,
             "results": [result.to_json() for result in self.results],
+            "means": [mean.to_json() for mean in self.means],
             "skipped": [skipped._asdict() for skipped in self.skipped],
             "verdict": self.verdict,
         }

@@ -6,8 +6,15 @@ from collections.abc import Iterator, Sequence
 from itertools import groupby
 
 from vgbench.evaluation import percent_interval
-from vgbench.leaderboard.comparison import LEVEL, Compared, Comparison, PairedTest, PlaceDifference
-from vgbench.leaderboard.text import pad, shorten
+from vgbench.leaderboard.comparison import (
+    LEVEL,
+    Compared,
+    Comparison,
+    MeanRecall,
+    PairedTest,
+    PlaceDifference,
+)
+from vgbench.leaderboard.text import fill_lines, pad, shorten
 from vgbench.leaderboard.verdicts import p_number
 from vgbench.retrieval.places import PLACE_RADIUS
 from vgbench.retrieval.statistics import smallest_difference
@@ -18,7 +25,8 @@ PLACES = 5
 
 _METHOD = (
     "p: exact McNemar test on the queries that only one localizes. adj. p: by Holm's method over "
-    f"the Ns and datasets shown, and apart over conditions; * below {LEVEL:g}. In brackets: 95 % "
+    "the Ns and datasets shown, and apart over conditions; the larger of two, by query and by "
+    f"place, since queries of one place succeed together. *: below {LEVEL:g}. In brackets: 95 % "
     "intervals."
 )
 
@@ -43,13 +51,15 @@ def _lines(comparison: Comparison) -> Iterator[str]:
         results = list(group)
         first = results[0]
         yield ""
-        yield f"{dataset}: {first.test.counts.queries:,} queries"
+        yield f"{dataset}: {first.test.counts.queries:,} queries at {first.place_count:,} places"
         yield _HEAD
         for result in results:
             yield _row(f"R@{result.n}", result.test)
+        yield from _resampled(results)
         yield from _conditions(results)
         yield from _places(first)
         yield from _resolution(first)
+    yield from _means(comparison.means)
     yield ""
     yield from _wrapped(comparison.verdict)
     yield ""
@@ -58,11 +68,11 @@ def _lines(comparison: Comparison) -> Iterator[str]:
 
 def _row(label: str, test: PairedTest) -> str:
     cells = [_recall(count, test.counts.queries) for count in test.counts.hits]
-    mark = "" if test.better is None else "*"
+    mark = "*" if test.better else ""
     return (
         f"{pad(shorten(label, _LABEL - 1), _LABEL)}{cells[0]:<{_RECALL}} {cells[1]:<{_RECALL}}"
         f"{test.difference:>+6.1f} {test.counts.only_a:>6,} {test.counts.only_b:>6,} "
-        f"{p_number(test.p_value):>7} {p_number(test.p_adjusted):>7}{mark}"
+        f"{p_number(test.p_value):>7} {p_number(test.p_shown):>7}{mark}"
     )
 
 
@@ -70,6 +80,32 @@ def _recall(count: int, queries: int) -> str:
     low, high = percent_interval(count, queries)
     upper = f"{high:.1f}".replace("100.0", "100")
     return f"{100 * count / queries:5.1f} [{low:.1f}–{upper}]"
+
+
+def _resampled(results: Sequence[Compared]) -> Iterator[str]:
+    changes = [
+        _change(f"R@{result.n}", result.test.difference, *result.difference_interval)
+        for result in results
+    ]
+    yield from fill_lines(["B−A, resampling places:", *changes], WIDTH, "  ")
+
+
+def _means(means: Sequence[MeanRecall]) -> Iterator[str]:
+    if not means:
+        return
+    yield ""
+    yield f"Mean of {len(means[0].datasets)} datasets, resampling places:"
+    for mean in means:
+        sides = [
+            f"{name} {recall:.1f} [{low:.1f}–{high:.1f}]"
+            for name, recall, (low, high) in zip("AB", mean.recall, mean.intervals, strict=True)
+        ]
+        change = _change("B−A", *mean.difference)
+        yield f"{f'R@{mean.n}':<{_LABEL}}{sides[0]:<21} {sides[1]:<21} {change}"
+
+
+def _change(label: str, value: float, low: float, high: float) -> str:
+    return f"{label} {value:+.1f} [{low:+.1f}, {high:+.1f}]"
 
 
 def _conditions(results: Sequence[Compared]) -> Iterator[str]:

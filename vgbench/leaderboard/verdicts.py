@@ -51,11 +51,11 @@ def claims(results: Sequence[Compared]) -> list[Claim]:
         whole = result.test.better
         if whole is not None:
             key = (whole, result.dataset, None)
-            single.setdefault(key, []).append((result.n, result.test.p_adjusted))
+            single.setdefault(key, []).append((result.n, result.test.p_shown))
         for condition, test in result.conditions.items():
             if test.better is not None and test.better != whole:
                 part = (test.better, result.dataset, condition)
-                single.setdefault(part, []).append((result.n, test.p_adjusted))
+                single.setdefault(part, []).append((result.n, test.p_shown))
     return [
         Claim(
             *key,
@@ -143,7 +143,7 @@ def _nothing(comparison: Comparison) -> str:
     tests: list[PairedTest] = [result.test for result in comparison.results]
     if not any(test.counts.only_a or test.counts.only_b for test in tests):
         return f"{a} and {b} localize the very same queries."
-    least = min(test.p_adjusted for test in tests)
+    least = min(test.p_shown for test in tests)
     return (
         f"The data cannot tell {a} and {b} apart: no difference is significant ({p_text(least)})."
     )
