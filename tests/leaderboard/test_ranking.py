@@ -9,7 +9,14 @@ from hypothesis import strategies as st
 
 from vgbench.errors import UsageError
 from vgbench.leaderboard.columns import COLUMNS, Row
-from vgbench.leaderboard.ranking import SORT_KEYS, rank_rows, row_key, sort_key
+from vgbench.leaderboard.ranking import (
+    SORT_KEYS,
+    limited,
+    narrowed,
+    rank_rows,
+    row_key,
+    sort_key,
+)
 
 
 def make_row(
@@ -141,6 +148,35 @@ def test_a_dataset_or_one_of_its_splits_can_be_chosen() -> None:
 def test_the_smallest_step_is_one_query() -> None:
     (ranking,) = rank_rows([make_row("a", queries=250)])
     assert ranking.smallest_step == 0.4
+
+
+def test_narrowed_rankings_keep_the_ranks_among_all() -> None:
+    rows = [make_row("a", (60, 60, 60, 60)), make_row("b"), make_row("c", (40, 60, 70, 80))]
+    (ranking,) = narrowed(rank_rows(rows), lambda row: row["slug"] != "b")
+    assert [place.label for place in ranking.places] == ["1", "3"]
+    assert narrowed(rank_rows(rows), lambda row: False) == []
+
+
+def test_limited_rankings_know_how_many_more_there_are() -> None:
+    rows = [make_row(slug) for slug in "abcde"] + [make_row("f", split="val")]
+    assert [(len(r.places), r.more) for r in limited(rank_rows(rows), 2)] == [(2, 3), (1, 0)]
+    assert [(len(r.places), r.more) for r in limited(rank_rows(rows), None)] == [(5, 0), (1, 0)]
+    twice = limited(limited(rank_rows(rows), 3), 1)
+    assert [(len(r.places), r.more) for r in twice] == [(1, 4), (1, 0)]
+
+
+@pytest.mark.parametrize("changes", [{"withdrawn": "a mistake"}, {"superseded_by": "a-r2"}])
+def test_entries_that_do_not_count_take_no_rank(changes: dict[str, str]) -> None:
+    gone = make_row("a", (50, 60, 70, 80), **changes)
+    assert _labels([gone, make_row("b"), make_row("c", (40, 60, 70, 80))]) == [
+        ("–", "a"), ("1", "b"), ("2", "c"),
+    ]  # fmt: skip
+
+
+def test_a_standing_is_the_range_of_ranks_that_is_known() -> None:
+    rows = [make_row("a", rank_low=1, rank_high=3), make_row("b", rank_low=2, rank_high=2)]
+    (ranking,) = rank_rows([*rows, make_row("c")])
+    assert [place.standing for place in ranking.places] == ["1–3", "2", None]
 
 
 ROWS = st.builds(

@@ -13,10 +13,11 @@ from typing import Any
 import pytest
 
 from vgbench.leaderboard.columns import COLUMNS, Row
-from vgbench.leaderboard.ranking import rank_rows
+from vgbench.leaderboard.ranking import limited, rank_rows
 from vgbench.leaderboard.table import LeftOut, read_board
 from vgbench.leaderboard.text import display_width
-from vgbench.leaderboard.views import EMPTY, left_out_notes, plain_text, show, table_lines
+from vgbench.leaderboard.views import plain_text, show, table_lines
+from vgbench.leaderboard.wording import EMPTY, left_out_notes
 from vgbench.retrieval.statistics import wilson_interval
 
 Submit = Callable[..., Path]
@@ -57,7 +58,7 @@ def _text(width: int | None, rows: list[Row] | None = None) -> str:
 def test_eighty_columns_show_every_recall_with_its_interval() -> None:
     expected = """\
 demo-city/test · 240 queries · 600 database images · positives within 25 m
-one query is 0.42 points
+one query is 0.42 points · the smallest difference it can show is 6.7 points
 #   name                       R@1        R@5       R@10        R@20  status
 ────────────────────────────────────────────────────────────────────────────────
 1=  CosPlace                  71.2       83.8       87.9        92.5  verified
@@ -71,6 +72,8 @@ one query is 0.42 points
     name that is too l…    0.1–2.3    0.2–3.0    0.4–3.6  98.4–100.0
     512-d · 320x240
 
+The smallest difference is that of one pair which a fifth of the queries tell
+apart; where fewer do, smaller ones show.
 Recalls in percent, with 95 % Wilson intervals. reproduced: the weights are here
 and a run of them gave these predictions; verified: recomputed from the stored
 predictions against the pinned ground truth; unverified: recomputed, but nobody
@@ -94,7 +97,8 @@ def test_no_line_is_wider_than_the_terminal(width: int) -> None:
 )
 def test_columns_are_left_out_in_order_on_narrow_terminals(width: int, shown: str) -> None:
     (heading,) = [line for line in _text(width).splitlines() if line.startswith("#")]
-    assert re.findall(r"R@(\d+)", heading) == shown.split()
+    printed = heading.partition("status")[0]  # a drawing with a heading of its own may follow
+    assert re.findall(r"R@(\d+)", printed) == shown.split()
 
 
 def test_what_an_entry_is_stays_to_be_seen_at_any_width() -> None:
@@ -124,7 +128,8 @@ def test_titles_say_how_fine_the_ranking_can_be_and_what_is_not_in_it() -> None:
     text = plain_text(rank_rows(rows))
     assert (
         "demo-city/test · 240 queries · 600 database images · positives within 25 m · "
-        "one query is 0.42 points · 7 queries have no positive\n"
+        "one query is 0.42 points · 7 queries have no positive · "
+        "the smallest difference it can show is 6.7 points\n"
     ) in text
     assert "threshold 10 m, not 25 m" in text
 
@@ -144,6 +149,92 @@ def test_submissions_that_do_not_read_are_told_of() -> None:
     notes = left_out_notes({"x": LeftOut("", "x is not a valid submission:\n  - \x1b[2Jbad")})
     assert notes == ["Left out: x is not a valid submission: - [2Jbad"]
     assert plain_text([], notes).endswith(notes[0] + "\n")
+
+
+def _standing_rows() -> list[Row]:
+    return [
+        make_row("A", (152, 189, 204, 217), rank_low=1, rank_high=2, tier=1),
+        make_row("B", (149, 189, 204, 217), rank_low=1, rank_high=2, tier=1),
+        make_row("C", (100, 189, 204, 217), rank_low=3, rank_high=3, tier=2),
+    ]
+
+
+def test_ranks_are_intervals_and_rules_divide_tiers() -> None:
+    lines = _text(80, _standing_rows()).splitlines()
+    firsts = [line.split()[0] for line in lines if re.match(r"\d\S* +[ABC] ", line)]
+    assert firsts == ["1–2", "1–2", "3"]
+    (rule,) = [index for index, line in enumerate(lines) if line.startswith("┄")]
+    assert set(lines[rule]) == {"┄"}
+    assert lines[rule + 1].startswith("3    C ")
+    assert "exact McNemar tests" in " ".join(lines)
+
+
+def test_tiers_are_divided_in_the_order_of_recall_at_1_alone() -> None:
+    lines = table_lines(rank_rows(_standing_rows(), sort="name"), (), 80)
+    assert not [line for line in lines if line and line[0].text.startswith("┄")]
+
+
+def test_an_entry_without_known_outcomes_has_no_rank_among_those_that_have() -> None:
+    rows = [*_standing_rows(), make_row("unknown", (120, 189, 204, 217))]
+    (line,) = [line for line in _text(80, rows).splitlines() if "unknown" in line]
+    assert line.startswith("–")
+
+
+def test_ranks_count_by_recall_where_no_interval_is_known() -> None:
+    text = _text(80)
+    assert "McNemar" not in text
+    assert "\n1=  CosPlace" in text
+
+
+def test_wide_terminals_draw_the_intervals_on_one_scale() -> None:
+    published = make_row("paper", (120, 189, 204, 217), status="published", content=None)
+    for width in (110, 200):
+        text = _text(width, [*_standing_rows(), published])
+        assert text.count("30") >= 2, "both tables begin their scale at the lowest interval"
+        drawn = [line for line in text.splitlines() if "●" in line]
+        assert len(drawn) == 4
+        columns = [line.index("●") for line in drawn]
+        assert columns[0] > columns[1] > columns[2], "better rows lie further right"
+        assert columns[0] > columns[3] > columns[2] - 8
+        assert all(re.search(r"├─*●─*┤$", line) for line in drawn)
+    assert "●" not in _text(80, _standing_rows())
+    assert "●" not in plain_text(rank_rows(_standing_rows()))
+
+
+def test_published_numbers_stand_below_are_never_ranked_and_say_where_they_were_printed() -> None:
+    paper = make_row(
+        "paper", (171, 201, 211, 222), status="published", content=None, source="A, table 5",
+        remark="28.32 % cannot be a count of 315 queries", slug="paper",
+    )  # fmt: skip
+    rows = [*_standing_rows(), paper, paper | {"name": "other", "source": "B, table 1"}]
+    lines = _text(80, rows).splitlines()
+    (title,) = [index for index, line in enumerate(lines) if "never ranked" in line]
+    assert title > max(index for index, line in enumerate(lines) if line.startswith("3"))
+    below = "\n".join(lines[title:])
+    assert re.search(r"^–   paper \[1\]", below, re.M)
+    assert re.search(r"^–   other \[2\]", below, re.M)
+    assert "\n    ! 28.32 % cannot be a count of 315 queries\n" in below
+    assert "\n[1] A, table 5\n[2] B, table 1\n" in below
+    piped = [line for line in plain_text(rank_rows(rows)).splitlines() if "  paper " in line]
+    assert piped[0].endswith("A, table 5  28.32 % cannot be a count of 315 queries")
+
+
+def test_withdrawn_and_superseded_entries_say_so_and_count_for_no_rank() -> None:
+    rows = _rows()
+    rows[1] |= {"withdrawn": "trained on\x1b[2J the test set"}
+    rows[2] |= {"superseded_by": "cosplace-r3"}
+    text = _text(80, rows)
+    assert "! withdrawn: trained on[2J the test set" in text
+    assert "! superseded by cosplace-r3" in text
+    assert re.search(r"^1   reference", text, re.M)
+
+
+def test_what_is_left_out_of_a_long_table_is_counted() -> None:
+    rows = [make_row(f"net {index:03}", (index, 200, 210, 220)) for index in range(100)]
+    lines = table_lines(limited(rank_rows(rows), 7), (), 80)
+    texts = ["".join(span.text for span in line) for line in lines]
+    assert sum("net " in text for text in texts) == 7
+    assert "… and 93 more: --limit 0 shows all" in texts
 
 
 class Terminal(io.StringIO):
@@ -182,9 +273,9 @@ def test_no_color_is_honoured(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_hostile_name_is_only_text(monkeypatch: pytest.MonkeyPatch, nasty: str) -> None:
     row = make_row(
         nasty, (1, 2, 3, 4), image_size="\x1b]0;title\x07[red]", status="verified", method=nasty,
-        distance="\x1b[2J",
+        distance="\x1b[2J", source=nasty, remark=nasty, withdrawn=nasty, superseded_by=nasty,
     )  # fmt: skip
-    for width in (40, 80, 300):
+    for width in (40, 80, 110, 300):
         shown = _on_a_terminal([row], monkeypatch, COLUMNS=str(width))
         text = SGR.sub("", shown)
         assert not re.search(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\u202e]", text)
@@ -225,5 +316,5 @@ def test_the_board_as_submitted_is_shown(submit: Submit, board: Path) -> None:
     submit("net")
     submit("net")
     text = plain_text(rank_rows(read_board(board).rows))
-    assert re.search(r"^1=\s+net\s+41\.7 \[19\.3–68\.0\]", text, re.M)
-    assert re.search(r"^1=\s+net \(r2\)\s+41\.7", text, re.M)
+    assert re.search(r"^–\s+net\s+41\.7 \[19\.3–68\.0\].*superseded by net-r2", text, re.M)
+    assert re.search(r"^1\s+net \(r2\)\s+41\.7", text, re.M)

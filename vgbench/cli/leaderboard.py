@@ -71,8 +71,8 @@ def show(
     from vgbench.leaderboard.ranking import rank_rows
     from vgbench.leaderboard.standing import is_current
     from vgbench.leaderboard.table import read_board
-    from vgbench.leaderboard.views import left_out_notes
     from vgbench.leaderboard.views import show as show_table
+    from vgbench.leaderboard.wording import left_out_notes
     from vgbench.places import board_root
     from vgbench.progress import note
 
@@ -129,7 +129,7 @@ def build(root: options.Root = None, as_json: options.Json = False) -> None:
     from vgbench.cli.printing import print_json
     from vgbench.leaderboard.board import table_path
     from vgbench.leaderboard.table import build as build_table
-    from vgbench.leaderboard.views import left_out_notes
+    from vgbench.leaderboard.wording import left_out_notes
     from vgbench.places import board_root
     from vgbench.progress import note
 

@@ -18,7 +18,7 @@ from vgbench.leaderboard.text import (
     markdown_link,
     safe_link,
 )
-from vgbench.leaderboard.views import (
+from vgbench.leaderboard.wording import (
     EMPTY,
     footnotes,
     interval_text,

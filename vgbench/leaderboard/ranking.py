@@ -6,8 +6,9 @@ What else there is of a dataset stands apart, and says why.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, NamedTuple
 
@@ -51,18 +52,33 @@ class Place(NamedTuple):
         """
         return "–" if self.rank is None else f"{self.rank}{'=' if self.tied else ''}"
 
+    @property
+    def standing(self) -> str | None:
+        """The ranks at R@1 that the data allows; None where that is unknown.
+
+        >>> Place(2, False, {"rank_low": 1, "rank_high": 3}).standing
+        '1–3'
+        """
+        low, high = self.row.get("rank_low"), self.row.get("rank_high")
+        if low is None or high is None:
+            return None
+        return str(low) if low == high else f"{low}–{high}"
+
 
 @dataclass(frozen=True)
 class Ranking:
     """Rows that may be compared, in order.
 
     `apart` says why they are not in the ranking that stands before them; None for the main one of
-    a dataset and split. Published numbers and rows whose images are unknown have no ranks.
+    a dataset and split. Published numbers, rows whose images are unknown, and entries that were
+    withdrawn or superseded have no ranks. `more` places follow that are left out of `places`.
     """
 
     key: Key
     places: tuple[Place, ...]
     apart: str | None = None
+    sort: str = RECALL_KEYS[0]
+    more: int = 0
 
     @property
     def title(self) -> str:
@@ -85,6 +101,11 @@ class Ranking:
         """Number of database images; None where unknown."""
         count: int | None = self.places[0].row["database"]
         return count
+
+    @property
+    def recall(self) -> int:
+        """The N of the recall that rows are in the order of; 1 where it is something else."""
+        return int(self.sort.rpartition("_")[2]) if self.sort in RECALL_KEYS else RECALL_VALUES[0]
 
     @property
     def smallest_step(self) -> float | None:
@@ -127,10 +148,34 @@ def rank_rows(
         for (published, key), members in sorted(groups.items(), key=_group_order):
             ranked = not published and key.content is not None
             apart = _why_apart(key, main, published)
-            rankings.append(Ranking(key, _places(members, sort, ranked), apart))
+            rankings.append(Ranking(key, _places(members, sort, ranked), apart, sort))
             if main is None and not published:
                 main = key
     return rankings
+
+
+def narrowed(rankings: Iterable[Ranking], keeps: Callable[[Row], bool]) -> list[Ranking]:
+    """Only the rows that `keeps` keeps, with the ranks that they have among all."""
+    found = []
+    for ranking in rankings:
+        places = tuple(place for place in ranking.places if keeps(place.row))
+        if places:
+            found.append(replace(ranking, places=places))
+    return found
+
+
+def limited(rankings: Iterable[Ranking], limit: int | None) -> list[Ranking]:
+    """The first `limit` places of each ranking, which tells how many more there are."""
+    if limit is None:
+        return list(rankings)
+    return [
+        replace(
+            ranking,
+            places=ranking.places[:limit],
+            more=ranking.more + max(0, len(ranking.places) - limit),
+        )
+        for ranking in rankings
+    ]
 
 
 def sort_key(text: str) -> str:
@@ -217,19 +262,25 @@ def _places(rows: Sequence[Row], sort: str, ranked: bool) -> tuple[Place, ...]:
 
     rows = sorted(rows, key=lambda row: (tuple(-value for value in score(row)), row["slug"]))
     scores = [score(row) for row in rows]
+    counted = [ranked and _is_current(row) for row in rows]
+    alike = Counter(score for score, counts in zip(scores, counted, strict=True) if counts)
     places = []
-    rank = 1
-    for index, row in enumerate(rows):
-        if index and scores[index] != scores[index - 1]:
-            rank = index + 1
-        tied = scores[index] in (
-            scores[index - 1] if index else None,
-            scores[index + 1] if index + 1 < len(scores) else None,
-        )
-        places.append(Place(rank if ranked else None, ranked and tied, row))
+    rank, ahead, last = 1, 0, None
+    for row, own, counts in zip(rows, scores, counted, strict=True):
+        if not counts:
+            places.append(Place(None, False, row))
+            continue
+        if own != last:
+            rank, last = ahead + 1, own
+        ahead += 1
+        places.append(Place(rank, alike[own] > 1, row))
     if sort not in RECALL_KEYS:
         places.sort(key=_orders(sort))
     return tuple(places)
+
+
+def _is_current(row: Row) -> bool:
+    return row.get("withdrawn") is None and row.get("superseded_by") is None
 
 
 def _orders(sort: str) -> Callable[[Place], tuple[Any, ...]]:
