@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -133,3 +134,27 @@ def test_what_pin_prints_makes_verify_say_verified(
     assert document["toml"] == printed.strip() and document["database_size"] == "64x48"
     assert document["splits"]["test"]["queries_with_positive"] == 6
     assert document["ground_truths"] == {"test": str(tmp_path / "mine-test.parquet")}
+
+
+def test_a_damaged_dataset_is_repaired_and_what_is_extra_is_told(
+    vgbench: Vgbench, city: Path
+) -> None:
+    archive = shutil.make_archive(str(city), "zip", city)
+    vgbench("datasets", "import", "mine", archive)
+    folder = Path(os.environ["VGBENCH_DATA"]) / "mine" / "test" / "database"
+    gone, cut, copied, *_ = sorted(folder.iterdir())
+    gone.unlink()
+    cut.write_bytes(cut.read_bytes()[:100])
+    ran = vgbench("datasets", "verify", "mine")
+    assert ran.code == 3 and "vgbench datasets repair mine" in ran.out
+    assert "No source is known" in vgbench("datasets", "repair", "mine").err
+    ran = vgbench("datasets", "repair", "mine", "--from", archive)
+    assert ran.code == 0 and "2 of 2 images repaired" in ran.out and archive in ran.out
+    ran = vgbench("datasets", "repair", "mine")
+    assert ran.code == 0 and "no image is missing" in ran.out
+    extra = copied.with_name("@1.00@2.00@.jpg")
+    shutil.copy(copied, extra)
+    ran = vgbench("datasets", "repair", "mine")
+    assert ran.code == 3 and "1 extra" in ran.out and extra.name in ran.out
+    ran = vgbench("datasets", "repair", "mine", "--json")
+    assert ran.code == 3 and ran.document["verification"]["splits"][0]["extra"]

@@ -40,6 +40,7 @@ app.command("download")(download.download)
 app.command("add")(keeping.add)
 app.command("path")(keeping.path)
 app.command("pin")(keeping.pin)
+app.command("repair")(keeping.repair)
 app.command("remove")(keeping.remove)
 app.command("conditions")(keeping.conditions)
 

@@ -1,4 +1,4 @@
-"""`vgbench datasets add`, `path`, `remove`, `conditions`: datasets that are there, or one's own."""
+"""`vgbench datasets add`, `path`, `pin`, `repair`, `remove`, `conditions`: what becomes of them."""
 
 from __future__ import annotations
 
@@ -47,6 +47,52 @@ def remove(
     else:
         typer.echo(f"Removed {removed.name} from {removed.folder}")
         typer.echo(f"  {bytes_text(removed.bytes)} freed")
+
+
+def repair(
+    name: Annotated[str, typer.Argument(metavar="NAME", show_default=False)],
+    source: Annotated[
+        Optional[str],  # noqa: UP045
+        typer.Option("--from", metavar="FILE|URL", help="Try this archive first."),
+    ] = None,
+    deep: Annotated[
+        bool, typer.Option("--deep", help="Read and decode every image to find what is damaged.")
+    ] = False,
+    data_root: options.DataRoot = None,
+    as_json: options.Json = False,
+) -> None:
+    """Get again the images that are missing, changed or do not decode, and verify.
+
+    From an archive that was kept; else only what is needed, out of the archive
+    where it is on a server; else from the whole archive, downloaded anew. An
+    image is replaced only by the very bytes that the dataset was imported with.
+    Extra images are named and stay.
+
+    Exits with 0 when all is well afterwards, with 3 or 4 when something is
+    left that it cannot put right: see vgbench datasets verify --help.
+    """
+    from vgbench.cli.printing import print_json
+    from vgbench.datasets.repairing import repair_dataset
+    from vgbench.errors import first_ten
+
+    done = repair_dataset(name, source=source, deep=deep, data_root=data_root)
+    if as_json:
+        print_json(done.to_json())
+    elif done.needed:
+        typer.echo(f"{done.dataset}: {done.repaired:,} of {done.needed:,} images repaired")
+        typer.echo(f"  {bytes_text(done.fetched)} fetched; from {', '.join(done.sources)}")
+    else:
+        typer.echo(f"{done.dataset}: no image is missing, changed or undecodable")
+    if done.report.ok:
+        return
+    if not as_json:
+        for split in done.report.splits:
+            problems = [*split.extra, *split.changed, *split.undecodable, *split.mismatches]
+            kinds = f"{len(split.extra):,} extra" if split.extra else "see below"
+            if problems:
+                typer.echo(f"  {split.split} is still not as it should be ({kinds}):")
+                typer.echo(first_ten(problems, "of them"))
+    raise typer.Exit(3 if done.report.status == "damaged" else 4)
 
 
 def conditions(
