@@ -96,3 +96,16 @@ def test_a_folder_outside_the_board_is_compared_and_a_withdrawn_entry_named(
     assert ran.code == 0, ran.err
     assert "method-a was withdrawn: a bug" in ran.err
     assert "B  method-b" in ran.out
+
+
+@pytest.mark.usefixtures("two")
+def test_a_page_is_written_beside_the_document(vgbench: Vgbench, tmp_path: Path) -> None:
+    page = tmp_path / "compare.html"
+    ran = vgbench("compare", "method-a", "method-b", "--html", page, "--json")
+    assert ran.code == 0 and f"Wrote {page}" in ran.err
+    discordant = [ran.document["results"][0][name] for name in ("only_a", "only_b")]
+    text = page.read_text("utf-8")
+    assert text.count('<figure class="query">') == sum(discordant)
+    assert 'src="data:image/jpeg;base64,' in text and ran.document["verdict"] in text
+    ran = vgbench("compare", "method-a", "method-b", "--html", tmp_path)
+    assert ran.code == 2 and "is a folder" in ran.err

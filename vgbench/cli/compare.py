@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated, Optional
 
 import typer
@@ -33,6 +34,16 @@ def compare(
             "before you look.",
         ),
     ] = None,
+    html: Annotated[
+        Optional[Path],  # noqa: UP045
+        typer.Option(
+            "--html",
+            metavar="FILE",
+            rich_help_panel=options.PLACES,
+            help="Also write a page of the queries where they disagree, side by side; with images "
+            "where the dataset is installed.",
+        ),
+    ] = None,
     root: options.Root = None,
     data_root: options.DataRoot = None,
     as_json: options.Json = False,
@@ -51,6 +62,8 @@ def compare(
 
       vgbench compare mine theirs -d tokyo-xs --at 1
 
+      vgbench compare mine theirs --html compare.html
+
       vgbench compare submissions/mine ../theirs/submissions/model --json
     """
     from vgbench.cli.printing import print_json
@@ -64,6 +77,10 @@ def compare(
             note(f"{opponent.label} was withdrawn: {opponent.withdrawn}")
     for skipped in found.skipped:
         note(f"Not compared on {skipped.dataset}: {skipped.reason}.")
+    if html is not None:
+        from vgbench.leaderboard.comparison_page import write_page
+
+        note(f"Wrote {write_page(found, html, data_root)}")
     if as_json:
         print_json(found.to_json())
     else:

@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from vgbench.datasets import load_registry
+from vgbench.datasets import Dataset, load_registry
 from vgbench.datasets.conditions import conditions
 from vgbench.datasets.names import positions
 from vgbench.errors import BoardError, ImageError, SubmissionError, UsageError
@@ -54,6 +54,8 @@ class Outcomes:
         float64 (Q, 2) and (N, 2), metres; None where unknown.
     conditions
         Length Q, "unknown" where a query has none; None where no query has one.
+    dataset
+        With the images, of a result only: of an entry they may be installed here or not.
     """
 
     key: Key
@@ -64,6 +66,7 @@ class Outcomes:
     query_positions: NDArray[np.float64] | None = None
     database_positions: NDArray[np.float64] | None = None
     conditions: NDArray[np.str_] | None = None
+    dataset: Dataset | None = None
     unknown: str | None = None
 
 
@@ -172,6 +175,7 @@ def _of_result(result: Result) -> Opponent:
         query_positions=dataset.query_positions,
         database_positions=dataset.database_positions,
         conditions=None if labels is None else np.array([label or "unknown" for label in labels]),
+        dataset=dataset,
     )  # fmt: skip
     return Opponent(name, name, (outcomes,))
 
