@@ -7,6 +7,7 @@ again every epoch would cost as much as training on them does.
 from __future__ import annotations
 
 import hashlib
+import signal
 import sys
 from collections import defaultdict
 from collections.abc import Callable, Iterator
@@ -133,6 +134,7 @@ class Places(Dataset[Tensor]):
             sampler=mine,
             drop_last=True,
             collate_fn=partial(_collate, labels),
+            worker_init_fn=_ignore_interrupts,
             **parallel,
         )
 
@@ -175,6 +177,11 @@ class _Order(torch.utils.data.Sampler[int]):
         torch.empty((), dtype=torch.int64).random_(generator=generator)
         order = torch.randperm(self.places, generator=generator).tolist()
         yield from order[self.rank : self.own * self.ranks : self.ranks]
+
+
+def _ignore_interrupts(worker: int) -> None:
+    """A terminal interrupts all processes; the one that trains ends the others."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def _collate(labels: Tensor, items: list[Tensor]) -> tuple[Tensor, Tensor]:

@@ -94,6 +94,8 @@ def _words(value: Any) -> tuple[str, ...]:
 
 
 PRECISIONS = ("auto", "float32", "bfloat16", "float16")
+CHANNELS_LAST = "channels-last"
+LAYOUTS = ("auto", CHANNELS_LAST, "contiguous")
 
 PLAIN: Mapping[str, Key] = {
     "title": Key("text", _text),
@@ -101,6 +103,7 @@ PLAIN: Mapping[str, Key] = {
     "epochs": whole(1, 10_000),
     "seed": whole(0, 2**31 - 1),
     "precision": one_of(PRECISIONS),
+    "layout": one_of(LAYOUTS),
     "early_stop": whole(0),
     "rand_augment": whole(0, 20),
     "network.architecture": Key(

@@ -55,12 +55,15 @@ class Recipe:
         Epochs without a better R@1 after which training stops; 0 for never.
     precision
         "auto", "float32", "bfloat16" or "float16".
+    layout
+        Of images and weights in memory: "auto", "channels-last" or "contiguous".
     architecture, weights
         The network, and what it starts from: "imagenet" or "random".
     places_per_batch, images_per_place
         A batch holds their product of images.
     image_size
-        (height, width) in pixels that images are resized to; empty for as they are.
+        (height, width) in pixels that images are resized to, in training and in validation; empty
+        for as they are.
     drawn_places
         Places that demo-city's train split is drawn with.
     loss, miner, optimizer, scheduler, augmentation
@@ -73,6 +76,7 @@ class Recipe:
     epochs: int
     seed: int
     precision: str
+    layout: str
     early_stop: int
     rand_augment: int
     architecture: str
@@ -86,6 +90,11 @@ class Recipe:
     optimizer: Part
     scheduler: Part
     augmentation: Part
+
+    @property
+    def size(self) -> tuple[int, int] | None:
+        """(height, width) that images are resized to, in training and validation; None for none."""
+        return (self.image_size[0], self.image_size[1]) if self.image_size else None
 
     def values(self) -> dict[str, Value]:
         """Every key and value, as `--set` spells them."""
