@@ -48,7 +48,7 @@ def package(make_folder: MakeFolder, monkeypatch: pytest.MonkeyPatch) -> Callabl
         archive = Path(shutil.make_archive(str(folder.parent / name), "zip", folder))
         specs = parse_registry(REGISTRY.format(pins=pins))
         monkeypatch.setattr(demo_city, "archive_path", lambda: archive)
-        for module in ("loading", "importing", "expectations", "catalogue", "verification"):
+        for module in ("loading", "importing", "expectations", "catalogue", "private"):
             monkeypatch.setattr(f"vgbench.datasets.{module}.load_registry", lambda: specs)
         return archive
 

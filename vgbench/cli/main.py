@@ -12,7 +12,7 @@ from typing import Annotated
 import typer
 
 from vgbench._version import __version__
-from vgbench.cli import compare, datasets, evaluate, leaderboard, submit, verify, withdraw
+from vgbench.cli import compare, datasets, evaluate, leaderboard, submit, train, verify, withdraw
 from vgbench.errors import UsageError, VgbenchError
 
 _INTERRUPTED = 130
@@ -37,6 +37,7 @@ app.command("submit")(submit.submit)
 app.command("compare")(compare.compare)
 app.command("verify")(verify.verify)
 app.command("withdraw")(withdraw.withdraw)
+app.command("train")(train.train)
 app.add_typer(leaderboard.app, name="leaderboard")
 app.add_typer(datasets.app, name="datasets")
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -11,35 +10,11 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import CosineAnnealingLR, ReduceLROnPlateau
 
-from vgbench.errors import VgbenchError
 from vgbench.models.networks import DescriptorNetwork
 from vgbench.models.saving import untrained_model
 from vgbench.training.recipes import Part, Recipe
 
 Scheduler = CosineAnnealingLR | ReduceLROnPlateau
-
-PACKAGES = {
-    "lightning": "lightning",
-    "pytorch_metric_learning": "pytorch-metric-learning",
-    "tensorboard": "tensorboard",
-}
-"""What training needs besides vgbench's own dependencies: module → package."""
-
-
-def require_extra() -> None:
-    """Say how to install what training needs, unless it is there.
-
-    Raises
-    ------
-    VgbenchError
-        Naming the packages that are missing.
-    """
-    missing = [name for module, name in PACKAGES.items() if not importlib.util.find_spec(module)]
-    if missing:
-        raise VgbenchError(
-            f"Training needs {', '.join(missing)}, which vgbench does not install by itself. "
-            "Install the extra: pip install 'vgbench[train]'"
-        )
 
 
 def make_network(recipe: Recipe) -> tuple[DescriptorNetwork, str]:

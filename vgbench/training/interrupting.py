@@ -1,8 +1,8 @@
-"""An interrupt ends training wherever it arrives, and never gets lost on the way.
+"""An interrupt ends training after the present batch; a second one ends it at once.
 
-An interrupt raises KeyboardInterrupt at whatever the program does at that moment. Raised in a
-finaliser it is printed and forgotten; and a terminal sends it to the loader's processes as well,
-whose end then looks like an error. So it is also remembered, and looked for between batches.
+KeyboardInterrupt raised at whatever the program does at that moment may land in a finaliser, where
+it is printed and forgotten, or in a lock that logging holds. So an interrupt is remembered, and
+looked for between batches.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from lightning.pytorch import Callback
 
 
 class Interrupts(Callback):
-    """Remembers an interrupt, and ends the training at the next batch if nothing else did."""
+    """Remembers an interrupt, and ends the training between two batches."""
 
     def __init__(self) -> None:
         self.arrived = False
@@ -44,11 +44,15 @@ class Interrupts(Callback):
             signal.signal(signal.SIGINT, before)  # Lightning leaves it ignored
 
     def on_train_batch_start(self, *arguments: Any) -> None:
-        """End here if an interrupt got lost."""
+        """End here after an interrupt."""
+        self._end()
+
+    def on_train_batch_end(self, *arguments: Any) -> None:
+        """End here after an interrupt."""
         self._end()
 
     def on_train_epoch_end(self, *arguments: Any) -> None:
-        """End here if an interrupt got lost."""
+        """End here after an interrupt, before validation."""
         self._end()
 
     def _end(self) -> None:
@@ -56,5 +60,6 @@ class Interrupts(Callback):
             raise KeyboardInterrupt
 
     def _remember(self, *arguments: Any) -> None:
+        if self.arrived:
+            raise KeyboardInterrupt
         self.arrived = True
-        raise KeyboardInterrupt

@@ -19,7 +19,8 @@ from vgbench.durable import atomic_write, explained
 from vgbench.errors import VgbenchError, first_ten
 from vgbench.places import data_root as place_of_data
 from vgbench.progress import note
-from vgbench.training.ingredients import make_network, make_transform, require_extra
+from vgbench.training.extra import require_extra
+from vgbench.training.ingredients import make_network, make_transform
 from vgbench.training.recipes import Recipe, load_recipe
 from vgbench.training.run import Run, read_run, write_json
 from vgbench.training.sources import TrainingData, find_training_data
@@ -250,8 +251,12 @@ class _Training:
         workers = min(MOST_WORKERS, os.cpu_count() or 1)
         module = PlaceTraining(network, self.recipe, places, way, workers)
         interrupts = Interrupts()
-        with _quiet_lightning(), interrupts.watched():
-            self._trainer(way, interrupts).fit(module, ckpt_path=checkpoint)
+        try:
+            with _quiet_lightning(), interrupts.watched():
+                self._trainer(way, interrupts).fit(module, ckpt_path=checkpoint)
+        except KeyboardInterrupt:
+            note(f"Stopped. The same command goes on from the last whole epoch in {self.folder}.")
+            raise
 
     def _trainer(self, way: Way, interrupts: Callback) -> Trainer:
         from lightning.pytorch import Trainer
