@@ -25,6 +25,9 @@ ORDER = (
 )
 """The order in words, for the page."""
 
+FIRST_ROWS = 100
+"""Queries that are in the HTML; a script draws the others when the reader comes near them."""
+
 
 class Found(NamedTuple):
     """A database image as the page shows it: its row, metres from the query, and whether within

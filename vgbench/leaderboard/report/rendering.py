@@ -1,0 +1,112 @@
+"""From an evaluation to the page's HTML: one text that asks nothing of anybody, all escaped."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from collections.abc import Sequence
+from functools import cache
+from importlib import resources
+from typing import TYPE_CHECKING
+
+from vgbench._version import __version__
+from vgbench.leaderboard.report.charts import (
+    histogram,
+    histogram_chart,
+    metres_chart,
+    missed_by,
+    n_chart,
+)
+from vgbench.leaderboard.report.content import FIRST_ROWS, ORDER, Query, recall_table
+from vgbench.leaderboard.report.maps import map_chart
+from vgbench.leaderboard.report.pictures import Pictures
+from vgbench.leaderboard.report.reading import Evaluation
+from vgbench.leaderboard.report.shown import BLANK, Shown
+from vgbench.retrieval.recall import RECALL_VALUES
+
+if TYPE_CHECKING:
+    from jinja2 import Template
+
+_IMAGES_FROM = {"embed": "data:", "link": "'self' file:", "none": "'none'"}
+
+
+def render_report(
+    evaluation: Evaluation, listed: Sequence[Query], pictures: Pictures, limit: int = FIRST_ROWS
+) -> str:
+    """The page's HTML; `limit` queries are in it, the others in its data."""
+    shown = Shown(evaluation, pictures)
+    rows = [shown.query(query, place) for place, query in enumerate(listed, 1)]
+    total = len(evaluation.first_hits)
+    missed = int((evaluation.first_hits != 0).sum())
+    heading = "All queries" if len(listed) == total else f"The {len(listed):,} worst queries"
+    return _template().render(
+        name=evaluation.name,
+        title=evaluation.title,
+        threshold=f"{evaluation.threshold:g}",
+        summary=f"{missed:,} of {total:,} queries are not localized at 1.",
+        notes=_notes(evaluation, pictures),
+        facts=evaluation.facts,
+        ns=[n for n in RECALL_VALUES if n <= evaluation.rows.shape[1]],
+        recalls=recall_table(evaluation),
+        charts={
+            "map": map_chart(evaluation),
+            "histogram": histogram_chart(evaluation),
+            "metres": metres_chart(evaluation),
+            "n": n_chart(evaluation),
+        },
+        bins=[one for one in histogram(evaluation) if one.localized or one.missed],
+        far=missed_by(evaluation),
+        heading=heading,
+        order=ORDER,
+        conditions=sorted({query.condition for query in listed if query.condition}),
+        rows=rows,
+        blank=BLANK,
+        limit=limit,
+        sources=shown.sources,
+        images_from=_IMAGES_FROM[pictures.kind],
+        plain=not pictures.sources,
+        version=__version__,
+        command=f"vgbench report {evaluation.slug} -d {evaluation.title}",
+        data=shown.data(rows, limit),
+    )
+
+
+def _notes(evaluation: Evaluation, pictures: Pictures) -> list[str]:
+    notes = []
+    if evaluation.images is None:
+        notes.append("The dataset's images were not at hand when this page was made: names only.")
+    elif evaluation.other_images and pictures.sources:
+        notes.append(
+            "The pictures are of another edition of the dataset than the one evaluated: the same "
+            "names, other files."
+        )
+    if pictures.over_budget:
+        notes.append(
+            f"{pictures.over_budget:,} pictures of the last queries are left out to keep the page "
+            "small; with --images link it shows all."
+        )
+    if pictures.unreadable:
+        notes.append(f"{len(pictures.unreadable):,} pictures are missing or do not decode.")
+    return notes
+
+
+@cache
+def _template() -> Template:
+    from jinja2 import Environment, StrictUndefined
+    from markupsafe import Markup
+
+    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=False)
+    environment.policies["json.dumps_kwargs"] = {"separators": (",", ":"), "ensure_ascii": True}
+    script = _packaged(__package__, "page.js")
+    style = _packaged("vgbench.leaderboard.site", "page.css") + _packaged(__package__, "page.css")
+    digest = base64.b64encode(hashlib.sha256(script.encode("utf-8")).digest()).decode("ascii")
+    environment.globals.update(  # all are files of this package: nothing in them is a stranger's
+        script=Markup(script),
+        style=Markup(style),
+        script_hash=f"sha256-{digest}",
+    )
+    return environment.from_string(_packaged(__package__, "page.html.j2"))
+
+
+def _packaged(package: str | None, name: str) -> str:
+    return resources.files(package or "").joinpath(name).read_text(encoding="utf-8")
