@@ -123,6 +123,17 @@ def _last(folder: Path) -> list[torch.Tensor]:
     return [state[key] for key in sorted(state)]
 
 
+def test_batch_normalisation_learns_what_images_are_like(tiny_city: Path, tmp_path: Path) -> None:
+    run = train(load_recipe("study", [*SMALL, "epochs=2"]), tiny_city, tmp_path / "run")
+    norms = [
+        module for module in load_model(run.model).module.modules()
+        if isinstance(module, torch.nn.BatchNorm2d)
+    ]  # fmt: skip
+    assert len(norms) > 4
+    assert all(norm.num_batches_tracked for norm in norms)
+    assert all(norm.running_mean.abs().sum() > 0 for norm in norms)
+
+
 def test_other_seeds_give_other_weights(tiny_city: Path, tmp_path: Path) -> None:
     recipe = load_recipe("study", SMALL)
     runs = [

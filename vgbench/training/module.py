@@ -81,8 +81,9 @@ class PlaceTraining(LightningModule):
         )
 
     def on_train_epoch_start(self) -> None:
-        """Forget the losses of the epoch before."""
+        """Forget the losses of the epoch before; batch normalisation goes by the batch."""
         self.losses = []
+        self.network.train()  # models come in evaluation mode, and Lightning leaves them in it
 
     @property
     def mean_loss(self) -> float:
