@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ast
+import inspect
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -33,6 +35,28 @@ def test_import_vgbench_imports_neither_torch_nor_pandas() -> None:
 def test_using_datasets_and_scores_does_not_import_torch_or_pandas() -> None:
     loaded = modules_after("import vgbench; vgbench.load_dataset, vgbench.score, vgbench.submit")
     assert not loaded & {"torch", "torchvision", "pandas", "scipy"}
+
+
+def test_comparing_and_reading_the_board_need_no_torch() -> None:
+    """Of a board that is empty, which both say; pandas is for `load_leaderboard` alone."""
+    compare = """
+import vgbench
+try:
+    vgbench.compare("one", "other")
+except vgbench.VgbenchError as error:
+    assert "no entry 'one'" in str(error), error
+else:
+    raise SystemExit("compared what is not there")
+"""
+    assert not modules_after(compare) & {"torch", "torchvision", "pandas"}
+    loaded = modules_after("import vgbench; assert len(vgbench.load_leaderboard()) == 0")
+    assert not loaded & {"torch", "torchvision"}
+
+
+def test_functions_on_the_board_name_each_of_their_parameters_in_their_documentation() -> None:
+    for value in (vgbench.compare, vgbench.load_leaderboard):
+        for parameter in inspect.signature(value).parameters:
+            assert re.search(rf"\b{parameter}\b", value.__doc__ or ""), (value, parameter)
 
 
 def test_the_command_line_is_built_without_the_heavy_libraries() -> None:

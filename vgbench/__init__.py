@@ -5,6 +5,8 @@
     result = vgbench.evaluate("reference", dataset)
     result.recalls, result.intervals
     vgbench.submit(result, name="my-method")
+    vgbench.compare("my-method", "another").verdict
+    vgbench.load_leaderboard()
 
 Names are imported when they are first used, so `import vgbench` costs next to nothing and neither
 torch nor pandas is loaded before it is needed.
@@ -22,7 +24,7 @@ if TYPE_CHECKING:
     from vgbench.entering import submit
     from vgbench.errors import VgbenchError
     from vgbench.evaluation import Result, evaluate, score
-    from vgbench.leaderboard import load_leaderboard
+    from vgbench.leaderboard import compare, load_leaderboard
     from vgbench.models import load_model
     from vgbench.retrieval import search
 
@@ -31,6 +33,7 @@ _HOMES = {
     "Result": "vgbench.evaluation",
     "VgbenchError": "vgbench.errors",
     "__version__": "vgbench._version",
+    "compare": "vgbench.leaderboard",
     "evaluate": "vgbench.evaluation",
     "extract": "vgbench.descriptors",
     "load_dataset": "vgbench.datasets",
@@ -47,6 +50,7 @@ __all__ = [
     "Result",
     "VgbenchError",
     "__version__",
+    "compare",
     "evaluate",
     "extract",
     "load_dataset",

@@ -65,6 +65,39 @@ def test_json_is_the_documented_document(vgbench: Vgbench) -> None:
 
 
 @pytest.mark.usefixtures("two")
+def test_python_gives_what_the_command_prints(vgbench: Vgbench) -> None:
+    import vgbench as package
+
+    printed = vgbench("compare", "method-a", "method-b", "--json").document
+    found = package.compare("method-a", "method-b")
+    assert found.to_json() == printed
+    at_one = found.to_frame().query("n == 1 and condition == 'all'").iloc[0]
+    assert at_one.dataset == "demo-city" and at_one.split == "test"
+    for name in ("only_a", "only_b", "p_value", "recall_a", "recall_b"):
+        assert at_one[name] == printed["results"][0][name]
+    assert package.load_leaderboard().slug.tolist() == ["method-a", "method-b"]
+
+
+@pytest.mark.usefixtures("two")
+def test_the_document_has_an_item_for_every_dataset_and_n_that_both_have(vgbench: Vgbench) -> None:
+    enter("Method A", 2, split="val")
+    enter("Method B", 3, split="val")
+    dataset = {split: load_dataset("demo-city", split) for split in ("val", "test")}
+    rows = np.random.default_rng(5)
+    both = [score(rows.random((len(one), 4)).astype(np.float32), one) for one in dataset.values()]
+    for name in ("one", "other"):
+        submit(both, name)
+    document = vgbench("compare", "one", "other", "--json").document
+    assert [(result["split"], result["n"]) for result in document["results"]] == [
+        (split, n) for split in ("val", "test") for n in (1, 5, 10, 20)
+    ]
+    assert {result["p_value"] for result in document["results"]} == {1.0}
+    assert [mean["n"] for mean in document["means"]] == [1, 5, 10, 20]
+    document = vgbench("compare", "method-a-r2", "method-b-r2", "--json").document
+    assert {result["split"] for result in document["results"]} == {"val"}
+
+
+@pytest.mark.usefixtures("two")
 def test_one_n_of_one_dataset_is_compared_when_asked_for(vgbench: Vgbench) -> None:
     ran = vgbench("compare", "method-a", "method-b", "-d", "demo-city", "--at", "5", "--json")
     (result,) = ran.document["results"]

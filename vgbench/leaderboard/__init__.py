@@ -6,6 +6,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from vgbench.leaderboard.comparing import compare
+    from vgbench.leaderboard.comparison import Comparison
     from vgbench.leaderboard.ranking import Ranking, rank_rows
     from vgbench.leaderboard.submission import (
         Card,
@@ -19,11 +21,13 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "Card": "submission",
+    "Comparison": "comparison",
     "Entry": "submission",
     "Ranking": "ranking",
     "Submission": "submission",
     "Table": "table",
     "build": "table",
+    "compare": "comparing",
     "list_submissions": "submission",
     "load_leaderboard": "table",
     "rank_rows": "ranking",
@@ -34,11 +38,13 @@ _HOMES = {
 
 __all__ = [
     "Card",
+    "Comparison",
     "Entry",
     "Ranking",
     "Submission",
     "Table",
     "build",
+    "compare",
     "list_submissions",
     "load_leaderboard",
     "rank_rows",

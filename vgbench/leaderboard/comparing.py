@@ -53,6 +53,12 @@ def compare(
     ns
         Only these N of recall@N; otherwise all that both have.
 
+    Returns
+    -------
+    Comparison
+        `results`, one for each dataset, split and N, with counts, p-values, conditions and places;
+        `means` over several datasets; `verdict`, one sentence; `to_frame()` and `to_json()`.
+
     Raises
     ------
     UsageError
@@ -60,6 +66,27 @@ def compare(
         or protocol, no common dataset. Says which.
     SubmissionError
         When a folder is not a valid submission.
+
+    Notes
+    -----
+    McNemar, Note on the sampling error of the difference between correlated proportions or
+    percentages, Psychometrika 12 (1947), in its exact, binomial form. Holm, A simple sequentially
+    rejective multiple test procedure, Scandinavian Journal of Statistics 6 (1979).
+
+    Examples
+    --------
+    Two sets of descriptors that are random numbers, on the included dataset:
+
+    >>> import tempfile, numpy as np, vgbench
+    >>> random = np.random.default_rng(0)
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     dataset = vgbench.load_dataset("demo-city", "val", data_root=folder)
+    ...     a, b = (vgbench.score(random.random((252, 8), np.float32), dataset) for _ in "ab")
+    ...     found = vgbench.compare(a, b, ns=[1])
+    >>> found.results[0].test.counts
+    Counts(only_a=7, only_b=3, both=0, neither=62)
+    >>> found.verdict
+    'The data cannot tell A and B apart: no difference is significant (p = 0.36).'
     """
     first, second = find_opponent(a, root, data_root), find_opponent(b, root, data_root)
     if first.label == second.label:
