@@ -93,3 +93,53 @@ def test_options_count_before_a_subcommand_too(
         os.environ["VGBENCH_ROOT"], "--json",
     )  # fmt: skip
     assert len(after.document) == 2
+
+
+def test_rows_are_filtered_and_cut_and_keep_their_ranks(vgbench: Vgbench, entries: None) -> None:
+    out = vgbench("leaderboard", "--text", "WORSE", "--max-dimension", "16").out
+    (line,) = [line for line in out.splitlines() if " worse " in line]
+    assert line.split()[0] == "2"
+    assert " good " not in out
+    assert "… and 1 more: --limit 0 shows all" in vgbench("leaderboard", "--limit", "1").out
+    slugs = [row["slug"] for row in vgbench("leaderboard", "--limit", "1", "--json").document]
+    assert slugs == ["good"]
+    assert len(vgbench("leaderboard", "--limit", "0", "--json").document) == 2
+    after = vgbench("leaderboard", "--text", "worse", "show", "--json").document
+    assert [row["slug"] for row in after] == ["worse"]
+
+
+def test_when_nothing_is_what_was_asked_for_that_is_said_on_stderr(
+    vgbench: Vgbench, entries: None
+) -> None:
+    ran = vgbench("leaderboard", "--status", "reproduced", "--status", "verified")
+    assert (ran.code, ran.out) == (0, "")
+    assert "None of the 2 rows is what was asked for" in ran.err
+    ran = vgbench("leaderboard", "--status", "reproduced", "--json")
+    assert (ran.code, ran.document) == (0, [])
+    assert "No conditions are known" in vgbench("leaderboard", "--by", "condition").err
+
+
+def test_latex_is_a_table(vgbench: Vgbench, entries: None) -> None:
+    out = vgbench("leaderboard", "--format", "latex").out
+    assert r"\begin{tabular}" in out
+    assert r"85.7 {\scriptsize (48.7--97.4)}" in out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--format", "html"], "choose table, markdown, csv, json or latex"),
+        (["--by", "weather"], "by condition"),
+        (["--by", "condition", "--format", "latex"], "table, csv or json, not latex"),
+        (["--status", "good"], "choose among reproduced"),
+        (["--sort", "beauty"], "recall_1"),
+        (["--max-dimension", "0"], "max-dimension"),
+        (["--limit", "-1"], "limit"),
+    ],
+)
+def test_what_does_not_exist_is_refused_with_what_does(
+    vgbench: Vgbench, entries: None, arguments: list[str], message: str
+) -> None:
+    ran = vgbench("leaderboard", *arguments)
+    assert ran.code == 2
+    assert message in ran.err

@@ -8,10 +8,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from scipy.stats import binomtest
 
 from vgbench.leaderboard.columns import COLUMNS, PLAIN_COLUMNS, Row
-from vgbench.leaderboard.exports import FORMATS, csv_text, json_text, markdown_text, render
-from vgbench.leaderboard.ranking import Ranking, rank_rows
+from vgbench.leaderboard.exports import (
+    FORMATS,
+    csv_text,
+    json_text,
+    markdown_text,
+    render,
+    render_conditions,
+)
+from vgbench.leaderboard.ranking import Ranking, limited, rank_rows
 from vgbench.leaderboard.table import read_board
 
 Submit = Callable[..., Path]
@@ -96,4 +104,37 @@ def test_an_empty_board_renders_in_every_format() -> None:
     assert render([], "json") == "[]\n"
     assert render([], "csv").count("\r\n") == 1
     assert render([], "markdown").startswith("The board is empty")
-    assert set(FORMATS) == {"markdown", "csv", "json"}
+    assert render([], "latex").startswith("% The board is empty")
+    assert set(FORMATS) == {"markdown", "csv", "json", "latex"}
+    assert render_conditions([], "json") == "[]\n"
+    assert render_conditions([], "csv").startswith("slug,name,")
+
+
+def test_conditions_are_a_row_each_with_an_interval_of_their_own(rankings: list[Ranking]) -> None:
+    rows = json.loads(render_conditions(rankings, "json"))
+    assert [(row["slug"], row["condition"], row["queries"]) for row in rows] == [
+        ("net", "day", 4), ("net", "night", 8), ("other", "day", 4), ("other", "night", 8),
+    ]  # fmt: skip
+    night = binomtest(3, 8).proportion_ci(method="wilson")
+    assert (rows[1]["hits_5"], rows[1]["recall_5"]) == (3, 37.5)
+    assert rows[1]["low_5"] == pytest.approx(100 * night.low)
+    table = list(csv.DictReader(io.StringIO(render_conditions(rankings, "csv"))))
+    assert [row["condition"] for row in table] == ["day", "night"] * 2
+    assert float(table[1]["high_5"]) == rows[1]["high_5"]
+
+
+def test_hostile_conditions_are_neutral(rankings: list[Ranking], nasty: str) -> None:
+    held = json.dumps({nasty: {"queries": 4, "hits": {"1": 2}}, "=1+1": {"queries": 1, "hits": {}}})
+    rows = [place.row | {"conditions": held} for place in rankings[0].places]
+    for form in ("csv", "json"):
+        text = render_conditions(rank_rows(rows), form)
+        assert "\x1b" not in text
+        assert "\\u001b" not in text
+        assert "\u202e" not in text
+    cells = list(csv.DictReader(io.StringIO(render_conditions(rank_rows(rows), "csv"))))
+    assert {row["condition"][:2] for row in cells} == {"'=", "<s"}
+
+
+def test_a_cut_ranking_says_so_in_markdown(rankings: list[Ranking]) -> None:
+    assert "… and 1 more." in markdown_text(limited(rankings, 1))
+    assert "more." not in markdown_text(limited(rankings, 2))

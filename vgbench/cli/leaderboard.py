@@ -22,12 +22,73 @@ Sort = Annotated[
     typer.Option("--sort", help="R@1, R@5, R@10, R@20, dimension, parameters, name or submitted."),
 ]
 Format = Annotated[
-    str, typer.Option("--format", help="table, markdown, csv or json.", metavar="FORMAT")
+    str,
+    typer.Option("--format", help="table, markdown, csv, json or latex.", metavar="FORMAT"),
 ]
-
 Everything = Annotated[
     bool, typer.Option("--all", help="Withdrawn entries and earlier revisions, too.")
 ]
+Limit = Annotated[
+    Optional[int],  # noqa: UP045
+    typer.Option(
+        "--limit",
+        metavar="N",
+        min=0,
+        help="The first N of each ranking; 0 for all. The table shows 100, the others all.",
+    ),
+]
+By = Annotated[
+    Optional[str],  # noqa: UP045
+    typer.Option("--by", metavar="condition", help="One recall by condition: day, night, …"),
+]
+ROWS = "Which rows (ranks stay those among all)"
+Status = Annotated[
+    Optional[list[str]],  # noqa: UP045
+    typer.Option(
+        "--status",
+        metavar="STATUS",
+        rich_help_panel=ROWS,
+        help="reproduced, verified, unverified or published. Several may be given.",
+    ),
+]
+Backbone = Annotated[
+    Optional[str],  # noqa: UP045
+    typer.Option(
+        "--backbone", metavar="TEXT", rich_help_panel=ROWS, help="Whose backbone contains this."
+    ),
+]
+TrainingData = Annotated[
+    Optional[str],  # noqa: UP045
+    typer.Option("--training-data", metavar="TEXT", rich_help_panel=ROWS, help="Trained on this."),
+]
+MaxDimension = Annotated[
+    Optional[int],  # noqa: UP045
+    typer.Option(
+        "--max-dimension",
+        metavar="D",
+        min=1,
+        rich_help_panel=ROWS,
+        help="Descriptors of at most so many numbers.",
+    ),
+]
+ImageSize = Annotated[
+    Optional[str],  # noqa: UP045
+    typer.Option(
+        "--image-size", metavar="HxW", rich_help_panel=ROWS, help="Given images of this size."
+    ),
+]
+Text = Annotated[
+    Optional[str],  # noqa: UP045
+    typer.Option(
+        "--text",
+        metavar="WORDS",
+        rich_help_panel=ROWS,
+        help="With all of these words in name, method, backbone, authors, notes or source.",
+    ),
+]
+
+TABLE_LIMIT = 100
+"""Rows of each ranking that the table shows unless told otherwise."""
 
 
 @app.callback()
@@ -35,61 +96,101 @@ def leaderboard(
     context: typer.Context,
     dataset: Dataset = None,
     sort: Sort = "R@1",
+    by: By = None,
     form: Format = "table",
+    limit: Limit = None,
     everything: Everything = False,
+    status: Status = None,
+    backbone: Backbone = None,
+    training_data: TrainingData = None,
+    max_dimension: MaxDimension = None,
+    image_size: ImageSize = None,
+    text: Text = None,
     root: options.Root = None,
     as_json: options.Json = False,
 ) -> None:
-    """Show the leaderboard: rank, recalls with 95 % intervals, dimension, image size, status.
+    """Show the leaderboard: ranks that the data allows, recalls with 95 % intervals, tiers.
 
     Only rows on the same images, with the same threshold and protocol, are
-    ranked together.
+    ranked together; published numbers stand below and are never ranked.
+
+    vgbench leaderboard -d demo-city --max-dimension 512 --sort R@5
+
+    vgbench leaderboard --status verified --status reproduced --by condition
+
+    vgbench leaderboard --format latex > table.tex
     """
-    if context.invoked_subcommand is None:
-        show(dataset, sort, form, everything, root, as_json)
-        return
     # `leaderboard --root HERE build` means that root as much as `leaderboard build --root HERE`.
     given = {
-        "dataset": dataset, "sort": sort, "form": form, "everything": everything, "root": root,
-        "as_json": as_json,
+        "dataset": dataset, "sort": sort, "by": by, "form": form, "limit": limit,
+        "everything": everything, "status": status, "backbone": backbone,
+        "training_data": training_data, "max_dimension": max_dimension, "image_size": image_size,
+        "text": text, "root": root, "as_json": as_json,
     }  # fmt: skip
-    context.default_map = dict.fromkeys(("show", "build", "site"), given)
+    if context.invoked_subcommand is None:
+        context.invoke(show, **given)
+    else:
+        context.default_map = dict.fromkeys(("show", "build", "site"), given)
 
 
 @app.command()
 def show(
     dataset: Dataset = None,
     sort: Sort = "R@1",
+    by: By = None,
     form: Format = "table",
+    limit: Limit = None,
     everything: Everything = False,
+    status: Status = None,
+    backbone: Backbone = None,
+    training_data: TrainingData = None,
+    max_dimension: MaxDimension = None,
+    image_size: ImageSize = None,
+    text: Text = None,
     root: options.Root = None,
     as_json: options.Json = False,
 ) -> None:
     """Show the leaderboard, as `vgbench leaderboard` alone does."""
-    from vgbench.errors import UsageError
-    from vgbench.leaderboard.exports import render
-    from vgbench.leaderboard.ranking import rank_rows
-    from vgbench.leaderboard.standing import is_current
-    from vgbench.leaderboard.table import read_board
+    from vgbench.leaderboard.asking import Question, ask
+    from vgbench.leaderboard.exports import render, render_conditions
+    from vgbench.leaderboard.filters import Filter
     from vgbench.leaderboard.views import show as show_table
     from vgbench.leaderboard.wording import left_out_notes
     from vgbench.places import board_root
     from vgbench.progress import note
 
-    if form not in ("table", "markdown", "csv", "json"):
-        raise UsageError(f"Unknown format {form!r}: choose table, markdown, csv or json.")
     form = "json" if as_json else form
-    table = read_board(board_root(root))
-    rows = table.rows if everything else [row for row in table.rows if is_current(row)]
-    rankings = rank_rows(rows, dataset, sort)
-    notes = left_out_notes(table.left_out)
+    _check_choices(form, by)
+    if limit is None and form == "table":
+        limit = TABLE_LIMIT
+    chosen = Filter(status or (), backbone, training_data, max_dimension, image_size, text)
+    question = Question(dataset, sort, everything, chosen, by is not None, limit or None)
+    answer = ask(board_root(root), question)
+    notes = [*answer.notes, *left_out_notes(answer.left_out)]
+    if answer.none is not None:
+        note(answer.none)
+        if form not in ("csv", "json"):
+            return
     if form == "table":
-        show_table(rankings, notes)
+        show_table(answer.rankings, notes, by=by)
+    elif by:
+        typer.echo(render_conditions(answer.rankings, form), nl=False)
     else:
-        typer.echo(render(rankings, form, notes), nl=False)
-        if form in ("csv", "json"):  # nothing but rows belongs on stdout
-            for line in notes:
-                note(line)
+        typer.echo(render(answer.rankings, form, notes), nl=False)
+    if form in ("csv", "json"):  # nothing but rows belongs on stdout
+        for line in notes:
+            note(line)
+
+
+def _check_choices(form: str, by: str | None) -> None:
+    from vgbench.errors import UsageError
+
+    if form not in ("table", "markdown", "csv", "json", "latex"):
+        raise UsageError(f"Unknown format {form!r}: choose table, markdown, csv, json or latex.")
+    if by not in (None, "condition"):
+        raise UsageError(f"Unknown --by {by!r}: the board can be shown by condition.")
+    if by and form in ("markdown", "latex"):
+        raise UsageError(f"--by condition goes with --format table, csv or json, not {form}.")
 
 
 @app.command()

@@ -1,4 +1,4 @@
-"""The leaderboard as Markdown, CSV and JSON, with everything that strangers wrote made harmless."""
+"""The leaderboard as Markdown, CSV, JSON or LaTeX, with what strangers wrote made harmless."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ from datetime import datetime
 from typing import Any
 
 from vgbench.leaderboard.columns import JSON_COLUMNS, PLAIN_COLUMNS, RECALL_VALUES, Row
+from vgbench.leaderboard.conditions import CONDITION_COLUMNS, condition_rows
+from vgbench.leaderboard.latex import latex_text
 from vgbench.leaderboard.ranking import Ranking
 from vgbench.leaderboard.text import (
     clean_text,
@@ -27,14 +29,25 @@ from vgbench.leaderboard.wording import (
     title_parts,
 )
 
-FORMATS = ("markdown", "csv", "json")
+FORMATS = ("markdown", "csv", "json", "latex")
 
 
 def render(rankings: Sequence[Ranking], form: str, notes: Sequence[str] = ()) -> str:
     """The rankings in one of `FORMATS`, as text that ends in a line feed."""
     if form == "markdown":
         return markdown_text(rankings, notes)
+    if form == "latex":
+        return latex_text(rankings, notes)
     return {"csv": csv_text, "json": json_text}[form](rankings)
+
+
+def render_conditions(rankings: Sequence[Ranking], form: str) -> str:
+    """One row per entry and condition, as `"csv"` or `"json"`."""
+    rows = condition_rows(rankings)
+    if form == "csv":
+        return _csv(CONDITION_COLUMNS, rows)
+    cleaned = [{name: _json_value(row[name]) for name in CONDITION_COLUMNS} for row in rows]
+    return json.dumps(cleaned, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
 
 
 def markdown_text(rankings: Sequence[Ranking], notes: Sequence[str] = ()) -> str:
@@ -62,6 +75,8 @@ def markdown_text(rankings: Sequence[Ranking], notes: Sequence[str] = ()) -> str
                 escape_markdown(row["status"]),
             ]
             lines.append(_cells(cells))
+        if ranking.more:
+            lines += ["", f"… and {ranking.more:,} more."]
         parts.append("\n".join(lines))
     parts += [escape_markdown(note) for note in (*footnotes(rankings), *notes)]
     return "\n\n".join(parts) + "\n"
@@ -69,12 +84,7 @@ def markdown_text(rankings: Sequence[Ranking], notes: Sequence[str] = ()) -> str
 
 def csv_text(rankings: Sequence[Ranking]) -> str:
     """The rows in their order, one column per column of the Parquet table (RFC 4180)."""
-    sink = io.StringIO()
-    writer = csv.writer(sink, lineterminator="\r\n")
-    writer.writerow([column.name for column in PLAIN_COLUMNS])
-    for row in _rows(rankings):
-        writer.writerow([_csv_value(row[column.name]) for column in PLAIN_COLUMNS])
-    return sink.getvalue()
+    return _csv([column.name for column in PLAIN_COLUMNS], _rows(rankings))
 
 
 def json_text(rankings: Sequence[Ranking]) -> str:
@@ -95,6 +105,15 @@ def json_rows(rankings: Sequence[Ranking]) -> list[Row]:
         }
         for row in _rows(rankings)
     ]
+
+
+def _csv(columns: Sequence[str], rows: Sequence[Row]) -> str:
+    sink = io.StringIO()
+    writer = csv.writer(sink, lineterminator="\r\n")
+    writer.writerow(columns)
+    for row in rows:
+        writer.writerow([_csv_value(row[name]) for name in columns])
+    return sink.getvalue()
 
 
 def _rows(rankings: Sequence[Ranking]) -> list[Row]:

@@ -9,11 +9,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from vgbench.leaderboard.columns import RECALL_VALUES, Row
+from vgbench.leaderboard.conditions import condition_columns
 from vgbench.leaderboard.drawn import draw, scale_of
 from vgbench.leaderboard.layout import GAP, Cell, Shown, Span, text_column, total_width
-from vgbench.leaderboard.ranking import Place, Ranking
+from vgbench.leaderboard.ranking import Ranking
 from vgbench.leaderboard.text import clean_text, fill_lines, shorten
-from vgbench.leaderboard.wording import interval_text, name_of, oddities, recall_text
+from vgbench.leaderboard.wording import interval_text, name_of, oddities, rank_texts, recall_text
 
 STATUS_STYLES = {
     "reproduced": "green", "verified": "cyan", "unverified": "yellow", "published": "dim",
@@ -59,6 +60,19 @@ def choose_columns(
     return _two_lines(ranking, sources, width)
 
 
+def columns_by_condition(
+    ranking: Ranking, width: int | None, sources: Mapping[str, int]
+) -> list[Shown]:
+    """Rank, name and recalls by condition."""
+    rows = [place.row for place in ranking.places]
+    ranks = _ranks(ranking)
+    longest = 10**6 if width is None else max(_NARROWEST_NAME, width // 3)
+    names = [Cell(_name_lines(row, sources, longest)) for row in rows]
+    lead = [ranks, Shown("name", False, names)]
+    room = None if width is None else width - total_width(lead) - len(GAP)
+    return lead + condition_columns(rows, ranking.recall, room)
+
+
 def _renamed(
     columns: list[Shown], ranking: Ranking, sources: Mapping[str, int], room: int
 ) -> list[Shown]:
@@ -79,7 +93,7 @@ def _one_line(ranking: Ranking, sources: Mapping[str, int], extras: bool) -> lis
     """One line per entry, with every interval; `extras` are columns that most boards can spare."""
     rows = [place.row for place in ranking.places]
     names = [name_of(row) + _source_mark(row, sources) for row in rows]
-    columns = [_ranks(ranking.places), text_column("name", names, "bold")]
+    columns = [_ranks(ranking), text_column("name", names, "bold")]
     methods = [clean_text(row["method"] or "") for row in rows]
     if extras and any(methods):
         columns.append(text_column("method", methods))
@@ -115,7 +129,7 @@ def _plain_ends(ranking: Ranking) -> list[Shown]:
 def _two_lines(ranking: Ranking, sources: Mapping[str, int], width: int) -> list[Shown]:
     """Intervals under recalls, dimension and image size under the name; as much as fits."""
     rows = [place.row for place in ranking.places]
-    ranks, statuses = _ranks(ranking.places), _statuses(rows)
+    ranks, statuses = _ranks(ranking), _statuses(rows)
     for shown, with_status in (
         ((1, 5, 10, 20), True),
         ((1, 5, 20), True),
@@ -166,13 +180,12 @@ def _recall_column(rows: Sequence[Row], n: int) -> Shown:
     return Shown(f"R@{n}", True, cells)
 
 
-def _ranks(places: Sequence[Place]) -> Shown:
-    """Rank intervals where any is known, or else ranks counted by recall."""
-    if any(place.standing for place in places):
-        labels = [place.standing or "–" for place in places]
-        return text_column("#", labels)
+def _ranks(ranking: Ranking) -> Shown:
+    texts = rank_texts(ranking)
+    if any(place.standing for place in ranking.places):
+        return text_column("#", texts)
     # Ranks end in a space or in "=", so that their digits stand under each other.
-    labels = [place.label if place.tied else f"{place.label} " for place in places]
+    labels = [text if text.endswith("=") else f"{text} " for text in texts]
     return text_column("# ", labels, right=True)
 
 

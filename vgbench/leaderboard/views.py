@@ -8,7 +8,7 @@ dimension and image size; on narrower ones columns are left out. In a pipe nothi
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TextIO
 
 from vgbench.leaderboard.columns import Row
@@ -16,6 +16,7 @@ from vgbench.leaderboard.layout import (
     RULE,
     TIER_RULE,
     Line,
+    Shown,
     Span,
     encodable,
     entry_lines,
@@ -23,15 +24,23 @@ from vgbench.leaderboard.layout import (
     total_width,
 )
 from vgbench.leaderboard.ranking import Ranking
-from vgbench.leaderboard.table_columns import STATUS_STYLES, choose_columns
+from vgbench.leaderboard.table_columns import STATUS_STYLES, choose_columns, columns_by_condition
 from vgbench.leaderboard.text import clean_text, fill_lines
-from vgbench.leaderboard.wording import EMPTY, footnotes, full_title, oddities, standing_notes
+from vgbench.leaderboard.wording import (
+    EMPTY,
+    footnotes,
+    full_title,
+    oddities,
+    source_numbers,
+    standing_notes,
+)
 
 
 def show(
     rankings: Sequence[Ranking],
     notes: Sequence[str] = (),
     file: TextIO | None = None,
+    by: str | None = None,
 ) -> None:
     """Print rankings: styled and fitted to the width on a terminal, plain text in a pipe.
 
@@ -43,10 +52,12 @@ def show(
         Lines to add below, such as `left_out_notes` gives.
     file
         Standard output when left out.
+    by
+        `"condition"`: one recall by condition, in place of all recalls.
     """
     stream: TextIO = file or sys.stdout
     if not stream.isatty():
-        stream.write(encodable(plain_text(rankings, notes), stream.encoding))
+        stream.write(encodable(plain_text(rankings, notes, by), stream.encoding))
         return
     from rich.console import Console
     from rich.segment import Segment, Segments
@@ -57,7 +68,7 @@ def show(
     # for a thousand rows, and no markup in them is ever obeyed.
     styles = {name: Style.parse(name) for name in ("bold", "dim", *STATUS_STYLES.values())}
     segments = []
-    for line in table_lines(rankings, notes, console.width):
+    for line in table_lines(rankings, notes, console.width, by):
         segments += [
             Segment(encodable(span.text, stream.encoding), styles.get(span.style)) for span in line
         ]
@@ -65,14 +76,19 @@ def show(
     console.print(Segments(segments), soft_wrap=True, end="")
 
 
-def plain_text(rankings: Sequence[Ranking], notes: Sequence[str] = ()) -> str:
+def plain_text(
+    rankings: Sequence[Ranking], notes: Sequence[str] = (), by: str | None = None
+) -> str:
     """The rankings as aligned text, one line per entry, nothing cut and nothing styled."""
-    lines = table_lines(rankings, notes, None)
+    lines = table_lines(rankings, notes, None, by)
     return "".join("".join(span.text for span in line).rstrip() + "\n" for line in lines)
 
 
 def table_lines(
-    rankings: Sequence[Ranking], notes: Sequence[str] = (), width: int | None = None
+    rankings: Sequence[Ranking],
+    notes: Sequence[str] = (),
+    width: int | None = None,
+    by: str | None = None,
 ) -> list[Line]:
     """The lines of the table for a terminal of so many columns; of any width when None."""
     if not rankings:
@@ -85,7 +101,13 @@ def table_lines(
         lines += [
             [Span(text, "bold")] for text in fill_lines(full_title(ranking), width or 10**6, " · ")
         ]
-        lines += _table(ranking, width, on_scale[ranking.title])
+        sources = source_numbers(ranking)
+        columns = (
+            choose_columns(ranking, width, on_scale[ranking.title], sources)
+            if by is None
+            else columns_by_condition(ranking, width, sources)
+        )
+        lines += _table(ranking, columns, sources, width)
         lines.append([])
     for foot in (*standing_notes(rankings), *footnotes(rankings), *notes):
         words = clean_text(foot).split() if width else [clean_text(foot)]
@@ -93,9 +115,9 @@ def table_lines(
     return lines
 
 
-def _table(ranking: Ranking, width: int | None, scale_rows: Sequence[Row]) -> list[Line]:
-    sources = _sources(ranking)
-    columns = choose_columns(ranking, width, scale_rows, sources)
+def _table(
+    ranking: Ranking, columns: Sequence[Shown], sources: Mapping[str, int], width: int | None
+) -> list[Line]:
     total = total_width(columns)
     span = total if width is None else min(width, total)
     lines: list[Line] = [heading_line(columns)]
@@ -119,15 +141,6 @@ def _table(ranking: Ranking, width: int | None, scale_rows: Sequence[Row]) -> li
             texts = fill_lines(f"[{number}] {source}".split(), width)
             lines += [[Span(text, "dim")] for text in texts]
     return lines
-
-
-def _sources(ranking: Ranking) -> dict[str, int]:
-    """Numbers for the sources of published numbers, in the order in which they are met."""
-    found: dict[str, int] = {}
-    for place in ranking.places:
-        if source := clean_text(place.row.get("source") or ""):
-            found.setdefault(source, len(found) + 1)
-    return found
 
 
 def _below(row: Row, width: int) -> list[Line]:

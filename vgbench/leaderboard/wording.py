@@ -82,6 +82,22 @@ def full_title(ranking: Ranking) -> list[str]:
     return parts
 
 
+def rank_texts(ranking: Ranking) -> list[str]:
+    """What stands before each place: rank intervals where any is known, else ranks by recall."""
+    if any(place.standing for place in ranking.places):
+        return [place.standing or "–" for place in ranking.places]
+    return [place.label for place in ranking.places]
+
+
+def source_numbers(ranking: Ranking) -> dict[str, int]:
+    """Numbers for the sources of published numbers, in the order in which they are met."""
+    found: dict[str, int] = {}
+    for place in ranking.places:
+        if source := clean_text(place.row.get("source") or ""):
+            found.setdefault(source, len(found) + 1)
+    return found
+
+
 def name_of(row: Row) -> str:
     """The entry's name, with its revision from the second on."""
     name = clean_text(row["name"] or row["slug"])
