@@ -12,7 +12,17 @@ from typing import Annotated
 import typer
 
 from vgbench._version import __version__
-from vgbench.cli import compare, datasets, evaluate, leaderboard, submit, train, verify, withdraw
+from vgbench.cli import (
+    compare,
+    datasets,
+    evaluate,
+    leaderboard,
+    report,
+    submit,
+    train,
+    verify,
+    withdraw,
+)
 from vgbench.errors import UsageError, VgbenchError
 
 _INTERRUPTED = 130
@@ -35,6 +45,7 @@ app.command("evaluate")(evaluate.evaluate)
 app.command("extract")(evaluate.extract)
 app.command("submit")(submit.submit)
 app.command("compare")(compare.compare)
+app.command("report")(report.report)
 app.command("verify")(verify.verify)
 app.command("withdraw")(withdraw.withdraw)
 app.command("train")(train.train)

@@ -155,6 +155,33 @@ def embed(
     return Pictures("embed", sources, tuple(unreadable), len(over), grade)
 
 
+def embed_listed(
+    evaluation: Evaluation,
+    queries: Sequence[Query],
+    budget: int = BUDGET,
+    advance: Callable[[int], None] = lambda count: None,
+) -> Pictures:
+    """Pictures of all queries that are listed, the worst of them in the better quality.
+
+    The first `FIRST_ROWS` may take half of the budget, the others what is left of it.
+    """
+    assert evaluation.images is not None
+    paths = needed(evaluation, queries)
+    first = needed(evaluation, queries[:FIRST_ROWS])
+    if len(first) == len(paths):
+        return embed(evaluation.images, paths, budget, advance)
+    worst = embed(evaluation.images, first, budget // 2, advance)
+    used = sum(len(worst.sources.get(path, "")) for path in first)
+    others = embed(evaluation.images, paths[len(first) :], budget - used, advance)
+    return Pictures(
+        "embed",
+        {**worst.sources, **others.sources},
+        (*worst.unreadable, *others.unreadable),
+        worst.over_budget + others.over_budget,
+        worst.grade,
+    )
+
+
 def choose_grade(dataset: Dataset, paths: Sequence[str], budget: int = BUDGET) -> Grade:
     """The best grade at which all pictures should fit, judged from some of them."""
     step = max(1, len(paths) // _SAMPLE)

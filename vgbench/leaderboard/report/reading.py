@@ -51,6 +51,8 @@ class Evaluation:
         Whether those pictures are of another edition than the one that was evaluated.
     facts
         What is known of the evaluation, as pairs of name and text.
+    command
+        The line that makes the same report again; None where no command line would.
     """
 
     slug: str
@@ -70,6 +72,7 @@ class Evaluation:
     images: Dataset | None = None
     other_images: bool = False
     facts: tuple[tuple[str, str], ...] = ()
+    command: str | None = None
 
     @property
     def title(self) -> str:
@@ -189,6 +192,10 @@ def _choose(
         for entry in entries:
             if entry.ground_truth == opened.ground_truth:
                 return entry, opened
+        raise UsageError(
+            f"The images in {clean_text(dataset)[:200]} have other names than those that "
+            f"{submission.slug} was evaluated on: {held}."
+        )
     raise UsageError(
         f"{submission.slug} has no result on {clean_text(dataset)[:200]}, only {held}."
     )
@@ -241,6 +248,7 @@ def _of_entry(
         first_hits=ranks,
         images=images,
         other_images=images is not None and images.content != entry.content,
+        command=f"vgbench report {submission.slug} -d {title}",
         facts=_facts(
             ("method", card.method),
             ("authors", card.authors),

@@ -44,7 +44,7 @@ def render_report(
         title=evaluation.title,
         threshold=f"{evaluation.threshold:g}",
         summary=f"{missed:,} of {total:,} queries are not localized at 1.",
-        notes=_notes(evaluation, pictures),
+        notes=notes_on(evaluation, pictures),
         facts=evaluation.facts,
         ns=[n for n in RECALL_VALUES if n <= evaluation.rows.shape[1]],
         recalls=recall_table(evaluation),
@@ -66,15 +66,18 @@ def render_report(
         images_from=_IMAGES_FROM[pictures.kind],
         plain=not pictures.sources,
         version=__version__,
-        command=f"vgbench report {evaluation.slug} -d {evaluation.title}",
+        command=evaluation.command,
         data=shown.data(rows, limit),
     )
 
 
-def _notes(evaluation: Evaluation, pictures: Pictures) -> list[str]:
+def notes_on(evaluation: Evaluation, pictures: Pictures) -> list[str]:
+    """What a reader must know of the pictures: whose they are, and which are not there."""
     notes = []
-    if evaluation.images is None:
-        notes.append("The dataset's images were not at hand when this page was made: names only.")
+    if evaluation.images is None and pictures.kind != "none":
+        notes.append(
+            "The dataset's images were not at hand when this page was made: it shows names only."
+        )
     elif evaluation.other_images and pictures.sources:
         notes.append(
             "The pictures are of another edition of the dataset than the one evaluated: the same "

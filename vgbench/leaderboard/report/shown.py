@@ -123,14 +123,14 @@ def metres_text(metres: float) -> str:
 
 
 def distance_text(distance: float | None) -> str:
-    """A distance between descriptors with about four digits; nothing where there is none.
+    """A distance between descriptors with three or four digits; nothing where there is none.
 
-    >>> distance_text(0.51234), distance_text(6.92), distance_text(1234.5), distance_text(None)
-    ('0.512', '6.920', '1234', '')
+    >>> distance_text(0.51234), distance_text(12.1451), distance_text(1234.5), distance_text(None)
+    ('0.512', '12.15', '1234', '')
     """
     if distance is None:
         return ""
-    return f"{distance:.3f}" if abs(distance) < 100 else f"{distance:.4g}"
+    return f"{distance:.3f}" if abs(distance) < 10 else f"{distance:.4g}"
 
 
 def _keys(row: dict[str, Any]) -> list[str]:
