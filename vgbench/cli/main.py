@@ -18,6 +18,7 @@ from vgbench.cli import (
     evaluate,
     leaderboard,
     report,
+    study,
     submit,
     train,
     verify,
@@ -49,6 +50,7 @@ app.command("report")(report.report)
 app.command("verify")(verify.verify)
 app.command("withdraw")(withdraw.withdraw)
 app.command("train")(train.train)
+app.command("study")(study.study)
 app.add_typer(leaderboard.app, name="leaderboard")
 app.add_typer(datasets.app, name="datasets")
 
