@@ -3,10 +3,14 @@ from __future__ import annotations
 import hashlib
 import io
 import os
+import random
 import re
 import runpy
 import shutil
+import subprocess
+import sys
 import threading
+import time
 import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -199,22 +203,66 @@ def test_an_archive_that_changes_midway_gives_nothing_wrong(
     assert done.repaired == 4 and contents(installed) == before
 
 
-def test_an_archive_of_another_digest_than_the_recorded_is_refused(
-    server: Any, installed: Path, town: bytes, make_folder: MakeFolder, make_jpeg: Jpeg, root: Path
+def test_an_archive_that_was_packed_anew_will_do_as_every_image_is_held_to_the_manifest(
+    server: Any, installed: Path, make_folder: MakeFolder, make_jpeg: Jpeg, root: Path
 ) -> None:
-    damage(installed, make_jpeg(9999))
-    damaged = contents(installed)
+    before, record = contents(installed), read_lock(root, "town")
     other = make_folder("other", {"town/test/database": 510, "town/test/queries": 100})
+    archive = Path(shutil.make_archive(str(other), "zip", other))
+    server.put("town.zip", archive.read_bytes())
+    for source in (None, archive):
+        damage(installed, make_jpeg(9999))
+        assert repair(source=source).repaired == 4
+        assert contents(installed) == before and read_lock(root, "town") == record
+
+
+def test_an_archive_without_the_images_is_not_fetched_whole_in_vain(
+    server: Any, installed: Path, town: bytes, make_folder: MakeFolder, make_jpeg: Jpeg
+) -> None:
+    left = [images(installed)[-1], images(installed, "queries")[50]]
+    damage(installed, make_jpeg(9999))
+    other = make_folder("other", {"town/test/database": 400, "town/test/queries": 20})
     archive = Path(shutil.make_archive(str(other), "zip", other))
     server.put("town.zip", archive.read_bytes())
     with pytest.raises(DownloadError) as error:
         repair()
-    lock = read_lock(root, "town")
-    assert lock is not None and lock.sha256 in str(error.value)
-    assert "gives another archive" in str(error.value) and "still needed are 4" in str(error.value)
-    with pytest.raises(DownloadError, match=r"it is another archive: SHA-256"):
-        repair(source=archive)
-    assert contents(installed) == damaged
+    said = str(error.value)
+    assert "2 images of town were repaired; still needed are 2:" in said
+    assert (
+        "not in it as the manifest knows them (it has "
+        f"{archive.stat().st_size:,} bytes, the archive of the first download {len(town):,})"
+    ) in said
+    assert server.sent < len(town) / 2.5 and all(r.status == 206 for r in server.log)
+    (split,) = verify_dataset("town").splits
+    assert split.broken == tuple(f"{path.parent.name}/{path.name}" for path in left)
+
+
+def test_a_source_that_cannot_be_reached_is_told_and_the_recorded_one_gives(
+    server: Any, installed: Path, make_jpeg: Jpeg, capfd: pytest.CaptureFixture[str], root: Path
+) -> None:
+    before = contents(installed)
+    damage(installed, make_jpeg(9999))
+    nobody = "http://127.0.0.1:9/town.zip"
+    patient = Policy(tries=2, backoff=0.5, jitter=0.0)
+    done = repair_dataset("town", source=nobody, policy=patient)
+    assert done.sources == (f"{server.url}/town.zip",) and contents(installed) == before
+    told = capfd.readouterr().err
+    assert told == f"{nobody} (--from) does not answer: trying a few times more.\n"
+
+
+def test_what_cannot_be_reached_is_not_tried_again_for_the_whole(
+    server: Any, installed: Path, make_jpeg: Jpeg, capfd: pytest.CaptureFixture[str], root: Path
+) -> None:
+    damage(installed, make_jpeg(9999))
+    lock_path(root, "town").unlink()  # so that no other address is known
+    with pytest.raises(DownloadError, match="still needed are 4") as error:
+        repair(source="http://127.0.0.1:9/town.zip")
+    assert str(error.value).count("the connection was refused") == 1
+    assert capfd.readouterr().err == "" and server.log == []
+    server.always = server.says(404)
+    with pytest.raises(DownloadError, match="still needed are 4") as error:
+        repair(source=f"{server.url}/town.zip")
+    assert "HTTP 404" in str(error.value) and not (root / ".downloads").exists()
 
 
 def test_an_edition_with_other_images_never_gets_in(
@@ -295,6 +343,64 @@ def test_what_a_killed_repair_left_is_removed(installed: Path) -> None:
     orphan.write_bytes(b"half")
     path.unlink()
     assert repair().report.ok and not orphan.exists()
+
+
+KILLED = """
+from vgbench.datasets.repairing import repair_dataset
+print("ready", flush=True)
+repair_dataset("town")
+"""
+
+
+def kill_repairs(server: Any, folder: Path, root: Path, ranges: bool, times: int) -> None:
+    """Damage many images and kill the repair, some of the way on; then let another finish."""
+    before = contents(folder)
+
+    def act(request: Any) -> None:
+        time.sleep(0.002)
+        (server.part if ranges else server.but(ranges=False, seconds=0.2))(request)
+
+    def repairing() -> subprocess.Popen[bytes]:
+        for path in images(folder)[::7]:
+            path.unlink(missing_ok=True)
+        process = subprocess.Popen([sys.executable, "-c", KILLED], stdout=subprocess.PIPE)
+        assert process.stdout is not None and process.stdout.readline() == b"ready\n"
+        return process
+
+    server.always = act
+    start_to_end = repairing()
+    began = time.monotonic()
+    assert start_to_end.wait(60) == 0 and contents(folder) == before
+    lasts = time.monotonic() - began
+    chance, halfway = random.Random(3), 0
+    for turn in range(times):
+        process = repairing()
+        time.sleep(lasts * (turn + chance.random()) / times)
+        process.kill()
+        process.communicate()
+        there = {k: v for k, v in contents(folder).items() if ".vgbench-tmp-" not in k}
+        assert there.items() <= before.items()  # an image is right or is not there
+        halfway += len(before) - 72 < len(there) < len(before)
+        done = repair()
+        assert done.report.ok and contents(folder) == before
+        assert not list(folder.rglob(".vgbench-tmp-*"))
+        left = {path.name for path in root.iterdir()} - {"town.verified.json"}
+        assert left == {".locks", "town", "town.lock.json"}
+    assert halfway or times < 10
+
+
+def test_a_killed_repair_leaves_whole_images_and_the_next_one_finishes(
+    server: Any, installed: Path, root: Path
+) -> None:
+    kill_repairs(server, installed, root, ranges=False, times=2)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("ranges", [True, False])
+def test_twenty_five_kills_of_a_repair(
+    server: Any, installed: Path, root: Path, ranges: bool
+) -> None:
+    kill_repairs(server, installed, root, ranges, times=25)
 
 
 def test_images_that_are_linked_to_are_not_written(make_folder: MakeFolder) -> None:

@@ -10,7 +10,7 @@ import errno
 import hashlib
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -69,7 +69,8 @@ class Downloaded:
 class Job:
     """One dataset: its archive is brought in a thread, then installed.
 
-    `room` is shared by those that come side by side; `ready` is `import_dataset`'s.
+    `room` is shared by those that come side by side; `ready` is `import_dataset`'s; `tried` tells
+    the places that gave nothing, and why.
     """
 
     name: str
@@ -84,6 +85,7 @@ class Job:
     ready: Callable[[Path], None] | None = None
     fetched: Fetched | None = None
     error: Exception | None = None
+    tried: list[str] = field(default_factory=list)
 
     @classmethod
     def of(
@@ -166,7 +168,6 @@ class Job:
         if there := self._complete(known):
             self._claim(there.bytes, there.bytes)
             return there
-        tried: list[str] = []
         for place in self.places:
             try:
                 return fetch(
@@ -174,8 +175,8 @@ class Job:
                     self._claim,
                 )  # fmt: skip
             except TransferError as error:
-                tried.append(f"  {place}:\n    {error}.")
-        raise DownloadError(self._failed(tried, lock))
+                self.tried.append(f"  {place}:\n    {error}.")
+        raise DownloadError(self._failed(lock))
 
     def _complete(self, known: frozenset[str]) -> Fetched | None:
         """Take the archive of a run that was ended before it was unpacked."""
@@ -204,12 +205,12 @@ class Job:
                 "--replace."
             )
 
-    def _failed(self, tried: list[str], lock: Lock | None) -> str:
-        lines = [f"{self.name} could not be downloaded. Tried:", *tried]
+    def _failed(self, lock: Lock | None) -> str:
+        lines = [f"{self.name} could not be downloaded. Tried:", *self.tried]
         part = self.target.with_name(f"{self.target.name}.part")
         if part.exists() and (size := part.stat().st_size):
             lines.append(f"{size / 1e6:,.1f} MB came and are kept: run it again to go on.")
-        if lock and any(lock.sha256 in line for line in tried):
+        if lock and any(lock.sha256 in line for line in self.tried):
             path = lock_path(self.root, self.name)
             lines.append(
                 f"{path} has the digest of the first download ({lock.recorded}); delete it to "

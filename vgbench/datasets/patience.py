@@ -25,6 +25,10 @@ class TransferError(Exception):
     """Why one source did not give a file; it becomes part of a `DownloadError`."""
 
 
+class UnreachableError(TransferError):
+    """Why a source could not be asked at all: no network, no such name, nobody there."""
+
+
 class StoppedError(Exception):
     """The user wants no more of it."""
 
@@ -169,15 +173,17 @@ def get(
 
     Raises
     ------
+    UnreachableError
+        When there is no answer.
     TransferError
-        When there is no answer, or a secure address leads to one that is not.
+        When a secure address leads to one that is not.
     """
     try:
         response = session.get(
             url, headers=dict(headers), stream=True, timeout=(policy.connect, policy.read)
         )
     except requests.exceptions.RequestException as error:
-        raise TransferError(reason_of(error, policy)) from error
+        raise UnreachableError(reason_of(error, policy)) from error
     on_the_way = [answer.url for answer in (*response.history, response)]
     if on_the_way[0].startswith("https:") and any(u.startswith("http:") for u in on_the_way):
         response.close()

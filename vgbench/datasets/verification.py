@@ -45,6 +45,8 @@ class SplitReport:
     missing, extra, changed, undecodable
         Images in the manifest and not on disk; on disk and not in the manifest; of other bytes
         than in the manifest; that do not decode (told of all images only by a deep check).
+    broken
+        Those missing or changed: what a repair brings back.
     duplicates
         Groups of images that are the same, byte for byte. Datasets have such images; they are
         told, and are no failure.
@@ -63,6 +65,7 @@ class SplitReport:
     extra: tuple[str, ...]
     changed: tuple[str, ...]
     undecodable: tuple[str, ...]
+    broken: tuple[str, ...]
     duplicates: tuple[tuple[str, ...], ...]
     mismatches: tuple[str, ...]
     facts: tuple[Fact, ...]
@@ -201,10 +204,12 @@ def _verify_split(
     extra: list[str] = []
     changed: list[str] = []
     undecodable: list[str] = []
+    broken: list[str] = []
     mismatches = list(_contradictions(split))
     for role, images in split.images.items():
         folder = root / split.folders[role]
         differences = differing(folder, role, images, everything=deep, advance=advance)
+        broken += [difference.path for difference in differences]
         missing += [difference.path for difference in differences if difference.missing]
         changed += [str(difference) for difference in differences if not difference.missing]
         gone = {difference.path for difference in differences if difference.missing}
@@ -236,6 +241,7 @@ def _verify_split(
         extra=tuple(extra),
         changed=tuple(changed),
         undecodable=tuple(undecodable),
+        broken=tuple(broken),
         duplicates=tuple(_duplicates(split.images)),
         mismatches=tuple(mismatches),
         facts=facts,
