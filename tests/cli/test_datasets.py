@@ -35,6 +35,23 @@ def test_a_dataset_is_imported_listed_described_and_verified(vgbench: Vgbench, c
     assert vgbench("datasets", "list").out.count("not pinned") == 1
 
 
+def test_the_help_lists_commands_in_the_order_in_which_they_are_needed(vgbench: Vgbench) -> None:
+    shown = [line.split()[1] for line in vgbench("datasets", "--help").out.splitlines()
+             if line.startswith("│ ") and line[2] != " "]  # fmt: skip
+    assert [name for name in shown if not name.startswith("-")] == [
+        "list", "info", "download", "import", "add", "verify", "repair", "conditions", "path",
+        "pin", "remove",
+    ]  # fmt: skip
+
+
+def test_what_is_not_installed_is_described_with_its_archive_and_editions(vgbench: Vgbench) -> None:
+    told = vgbench("datasets", "info", "sf-xs").out
+    assert "Archive: sf_xs.zip, 1.03 GB, on Google Drive\n" in told
+    assert "Editions: full (512x512; test queries of many sizes); reduced (about 10 kB" in told
+    told = " ".join(vgbench("datasets", "info", "gsv-xs").out.split())
+    assert "on Google Drive (Its link was not public when last looked at)" in told
+
+
 def test_paths_are_printed_in_the_order_of_rows(vgbench: Vgbench, city: Path) -> None:
     printed = vgbench("datasets", "info", city, "--paths").out.splitlines()
     expected = [

@@ -44,6 +44,7 @@ def test_download_tells_where_it_is_and_what_it_came_from(
         f"my-city: downloaded, {root / 'my-city'}",
         f"  {len(archive) / 1e6:.1f} MB from {url}",
         f"  SHA-256 {hashlib.sha256(archive).hexdigest()}",
+        "  test: 24 database images, 7 queries, ground truth (not pinned)",
         f"  archive kept: {kept}",
     ]
     assert kept.read_bytes() == archive
@@ -113,6 +114,7 @@ def test_an_interrupt_ends_it_soon_and_the_next_run_goes_on(
     message = process.communicate(timeout=30)[1]
     assert process.returncode == 130 and "Interrupted" in message and "Traceback" not in message
     assert time.monotonic() - start < 8
+    assert "What came is kept: the same command goes on from there." in message
     server.always = None
     done = vgbench("datasets", "download", "my-city", "--from", url, "--json")
     assert 0 < done.document[0]["received"] < len(archive)

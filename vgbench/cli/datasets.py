@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from vgbench.cli import download, keeping, options
+from vgbench.cli.dataset_text import counts_text, pin_text, print_report, say
 from vgbench.cli.keeping import bytes_text
 
 if TYPE_CHECKING:
     from vgbench.datasets.catalogue import Description, SplitDescription
-    from vgbench.datasets.verification import SplitReport, VerificationReport
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -23,29 +24,9 @@ app = typer.Typer(
 EXIT_CODES = {"verified": 0, "damaged": 3, "contradicts": 4, "unknown": 5}
 """What `verify` and `repair` tell scripts; 1 is any error, 2 wrong usage."""
 
-_FACTS = {
-    "database": "database images",
-    "queries": "queries",
-    "train": "training images",
-    "utm_zone": "UTM zone",
-    "box": "bounding box",
-    "queries_with_positive": "with a positive",
-    "ground_truth": "ground truth",
-    "content": "content",
-}
-
 Name = Annotated[str, typer.Argument(metavar="NAME", show_default=False)]
 
-app.command("download")(download.download)
-app.command("add")(keeping.add)
-app.command("path")(keeping.path)
-app.command("pin")(keeping.pin)
-app.command("repair")(keeping.repair)
-app.command("remove")(keeping.remove)
-app.command("conditions")(keeping.conditions)
 
-
-@app.command("list")
 def list_(data_root: options.DataRoot = None, as_json: options.Json = False) -> None:
     """List registered and installed datasets: edition, size on disk, and when it was verified.
 
@@ -82,7 +63,6 @@ def list_(data_root: options.DataRoot = None, as_json: options.Json = False) -> 
     typer.echo(f"Datasets are kept in {place_of_data(data_root)}")
 
 
-@app.command()
 def info(
     name: Annotated[str, typer.Argument(metavar="NAME[/SPLIT] | FOLDER", show_default=False)],
     paths: Annotated[
@@ -109,29 +89,31 @@ def info(
     if as_json:
         print_json(dataset.to_json())
         return
-    _say(f"{dataset.id}: {dataset.title}")
+    say(f"{dataset.id}: {dataset.title}")
     for text in (dataset.description, dataset.homepage):
         if text:
-            _say(text.strip())
+            say(text.strip())
     for split in dataset.splits:
         typer.echo("")
-        _say(f"{split.name}: {_counts(split)} ({_state(dataset, split)})")
+        say(f"{split.name}: {counts_text(split)} ({_state(dataset, split)})")
         if split.database_size or split.bytes:
             size = f"database images {split.database_size}, " if split.database_size else ""
-            _say(f"{size}{bytes_text(split.bytes)} on disk", "  ")
+            say(f"{size}{bytes_text(split.bytes)} on disk", "  ")
         for label, digest, pin in (
             ("ground truth", split.ground_truth, split.pin),
             ("content", split.content, split.content_pin),
         ):
             if digest:
-                typer.echo(f"  {label} {_pin(pin)}:\n    {digest}")
+                typer.echo(f"  {label} {pin_text(pin)}:\n    {digest}")
         if split.note:
-            _say(split.note.strip(), "  ")
+            say(split.note.strip(), "  ")
     typer.echo("")
     for title, value in (
         ("Edition", str(dataset.edition) if dataset.installed and dataset.editions else None),
         ("Verified", _verified(dataset, words=True) if dataset.installed else None),
         ("Size on disk", bytes_text(dataset.bytes) if dataset.bytes is not None else None),
+        ("Editions", _editions(dataset) if not dataset.installed else None),
+        ("Archive", _archives(dataset) if not dataset.installed else None),
         ("UTM zone", dataset.utm_zone),
         ("Conditions", dataset.conditions),
         ("Folder", dataset.folder),
@@ -140,10 +122,9 @@ def info(
         ("Problem", dataset.problem),
     ):
         if value:
-            _say(f"{title}: {str(value).strip()}")
+            say(f"{title}: {str(value).strip()}")
 
 
-@app.command("import")
 def import_(
     name: Name,
     source: Annotated[
@@ -178,10 +159,9 @@ def import_(
     typer.echo(f"{name}: {folder}")
     for split in dataset.splits:
         if split.installed:
-            typer.echo(f"  {split.name}: {_counts(split)}, ground truth {_pin(split.pin)}")
+            typer.echo(f"  {split.name}: {counts_text(split)}, ground truth {pin_text(split.pin)}")
 
 
-@app.command()
 def verify(
     name: Name,
     deep: Annotated[
@@ -213,7 +193,7 @@ def verify(
     if as_json:
         print_json(report.to_json())
     else:
-        _print_report(report)
+        print_report(report)
     if code := EXIT_CODES[report.status]:
         raise typer.Exit(code)
 
@@ -237,71 +217,6 @@ def _folder_info(name: str, data_root: Path | None, as_json: bool) -> None:
     typer.echo(f"  content      {split.content}")
 
 
-def _print_report(report: VerificationReport) -> None:
-    how = "every image read and decoded" if report.deep else "sizes and times of change compared"
-    _say(f"{report.dataset}: {report.folder} ({how})")
-    for split in report.splits:
-        _print_split_report(split)
-    if report.edition.ruled_out or report.edition.name:
-        _say(f"Edition: {report.edition}")
-        for name, why in report.edition.ruled_out.items():
-            _say(f"not {name}: {why}", "  ")
-    archive = report.archive
-    if archive.sha256:
-        _say(f"Archive {_pin(archive.state)}:")
-        typer.echo(f"  {archive.sha256}")
-    if archive.problem:
-        _say(f"✗ {archive.problem}", "  ")
-    said = {
-        "verified": "Verified.",
-        "unknown": "Intact; not verified, as too little of it is registered.",
-        "damaged": f"Damaged. To get again what is needed: vgbench datasets repair "
-        f"{report.dataset}",
-        "contradicts": "It is not what it should be.",
-    }
-    _say(said[report.status])
-
-
-def _print_split_report(split: SplitReport) -> None:
-    from vgbench.errors import first_ten
-
-    mark = {"verified": "✓", "unknown": "?"}.get(split.status, "✗")
-    typer.echo(f"{mark} {split.split}: {split.images:,} images, {split.status}")
-    for fact in split.facts:
-        what, found = _FACTS[fact.what], _found(fact.what, fact.found)
-        if found is not None:
-            typer.echo(f"  {what:<18} {found:<42} {_pin(fact.state)}")
-    for label in ("missing", "extra", "changed", "undecodable", "mismatches"):
-        problems = getattr(split, label)
-        if problems:
-            typer.echo(f"  {label}: {len(problems):,}")
-            typer.echo(first_ten([f"  {line}" for line in problems], "of them"))
-    if split.duplicates:
-        typer.echo(f"  {len(split.duplicates):,} groups of identical images (no failure)")
-        typer.echo(first_ten([f"  {' = '.join(group)}" for group in split.duplicates], "groups"))
-
-
-def _found(what: str, value: Any) -> str | None:
-    if value is None:
-        return None
-    if what == "box":
-        west, east, south, north = value
-        return f"E {west:,.0f}–{east:,.0f}, N {south:,.0f}–{north:,.0f}"
-    return f"{value:,}" if isinstance(value, int) else str(value)[:32] + "…" * (len(value) > 32)
-
-
-def _say(text: str, indent: str = "") -> None:
-    """Print a paragraph in lines of at most 79 columns; paths and links stay whole."""
-    import textwrap
-
-    typer.echo(
-        textwrap.fill(
-            text, 79, initial_indent=indent, subsequent_indent=f"{indent}  ",
-            break_long_words=False, break_on_hyphens=False,
-        )
-    )  # fmt: skip
-
-
 def _verified(dataset: Description, words: bool = False) -> str:
     found = dataset.verified
     if found is None:
@@ -318,21 +233,23 @@ def _verified(dataset: Description, words: bool = False) -> str:
     )
 
 
+def _editions(dataset: Description) -> str:
+    return "; ".join(f"{edition['name']} ({edition['images']})" for edition in dataset.editions)
+
+
+def _archives(dataset: Description) -> str:
+    """Tell where the archive is, how large, and what is known against it."""
+    told = []
+    for source in dataset.sources:
+        where = "on Google Drive" if source["kind"] == "drive" else source["url"]
+        told.append(", ".join(part for part in (source["file"], source["size"], where) if part))
+        if source["note"]:
+            told[-1] += f" ({source['note'].strip().rstrip('.')})"
+    return "; ".join(told)
+
+
 def _number(count: int | None) -> str:
     return "–" if count is None else f"{count:,}"
-
-
-def _counts(split: SplitDescription) -> str:
-    parts = [
-        f"{count:,} {label}"
-        for count, label in (
-            (split.database, "database images"),
-            (split.queries, "queries"),
-            (split.train, "training images"),
-        )
-        if count is not None
-    ]
-    return ", ".join(parts) or "counts unknown"
 
 
 def _state(dataset: Description, split: SplitDescription) -> str:
@@ -346,9 +263,19 @@ def _state(dataset: Description, split: SplitDescription) -> str:
     return "not installed"
 
 
-def _pin(state: str) -> str:
-    return {
-        "agrees": "as pinned",
-        "differs": "NOT as pinned",
-        "unknown": "(not pinned)",
-    }[state]
+# In the order in which they are needed, which is that of the help.
+_COMMANDS: dict[str, Callable[..., None]] = {
+    "list": list_,
+    "info": info,
+    "download": download.download,
+    "import": import_,
+    "add": keeping.add,
+    "verify": verify,
+    "repair": keeping.repair,
+    "conditions": keeping.conditions,
+    "path": keeping.path,
+    "pin": keeping.pin,
+    "remove": keeping.remove,
+}
+for _name, _command in _COMMANDS.items():
+    app.command(_name)(_command)

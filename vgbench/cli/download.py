@@ -35,8 +35,9 @@ def download(
 
       vgbench datasets download sf-xs tokyo-xs
     """
+    from vgbench.cli.dataset_text import counts_text, pin_text
     from vgbench.cli.printing import print_json
-    from vgbench.datasets import download_datasets
+    from vgbench.datasets import describe, download_datasets
 
     done = download_datasets(
         names,
@@ -57,5 +58,10 @@ def download(
                 + (f", {earlier / 1e6:,.1f} MB of them earlier" if earlier > 0 else "")
             )
             typer.echo(f"  SHA-256 {dataset.sha256}")
+        for split in describe(dataset.name, data_root).splits:
+            if split.installed:
+                typer.echo(
+                    f"  {split.name}: {counts_text(split)}, ground truth {pin_text(split.pin)}"
+                )
         if dataset.archive:
             typer.echo(f"  archive kept: {dataset.archive}")

@@ -17,6 +17,7 @@ from vgbench.datasets.patience import Meter, Policy
 from vgbench.datasets.room import Room
 from vgbench.errors import UsageError, VgbenchError
 from vgbench.places import data_root as place_of_data
+from vgbench.progress import note
 
 
 def download_dataset(
@@ -99,8 +100,13 @@ def download_datasets(
 def _download(jobs: Sequence[Job]) -> list[Downloaded]:
     errors: dict[str, VgbenchError] = {}
     stop = threading.Event()
-    with meters([job.name for job in jobs], stop) as bars:
-        _side_by_side([(job.bring, bar) for job, bar in zip(jobs, bars, strict=True)], stop)
+    try:
+        with meters([job.name for job in jobs], stop) as bars:
+            _side_by_side([(job.bring, bar) for job, bar in zip(jobs, bars, strict=True)], stop)
+    except KeyboardInterrupt:
+        if any(job.part_bytes for job in jobs):
+            note("What came is kept: the same command goes on from there.")
+        raise
     done = []
     for job in jobs:
         try:

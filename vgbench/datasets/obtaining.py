@@ -109,6 +109,12 @@ class Job:
         """Whether there is anything to download."""
         return bool(self.places) and (self.replace or not is_installed(self.name, self.root))
 
+    @property
+    def part_bytes(self) -> int:
+        """Bytes of the archive that came and are kept while it is not complete."""
+        part = self.target.with_name(f"{self.target.name}.part")
+        return part.stat().st_size if part.exists() else 0
+
     def bring(self, meter: Meter) -> None:
         """Bring the archive; keeps the error for `install`."""
         try:
@@ -207,8 +213,7 @@ class Job:
 
     def _failed(self, lock: Lock | None) -> str:
         lines = [f"{self.name} could not be downloaded. Tried:", *self.tried]
-        part = self.target.with_name(f"{self.target.name}.part")
-        if part.exists() and (size := part.stat().st_size):
+        if size := self.part_bytes:
             lines.append(f"{size / 1e6:,.1f} MB came and are kept: run it again to go on.")
         if lock and any(lock.sha256 in line for line in self.tried):
             path = lock_path(self.root, self.name)
