@@ -14,7 +14,8 @@ import pytest
 
 from vgbench.leaderboard.columns import COLUMNS, Row
 from vgbench.leaderboard.ranking import limited, rank_rows
-from vgbench.leaderboard.table import LeftOut, read_board
+from vgbench.leaderboard.stored import LeftOut
+from vgbench.leaderboard.table import read_board
 from vgbench.leaderboard.text import display_width
 from vgbench.leaderboard.views import plain_text, show, table_lines
 from vgbench.leaderboard.wording import EMPTY, left_out_notes

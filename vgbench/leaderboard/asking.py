@@ -4,14 +4,21 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from pathlib import Path
+from dataclasses import dataclass, field, replace
 
 from vgbench.leaderboard.conditions import has_conditions
 from vgbench.leaderboard.filters import Filter
-from vgbench.leaderboard.ranking import Ranking, limited, narrowed, rank_rows
+from vgbench.leaderboard.ranking import (
+    RANKED_COLUMNS,
+    Ranking,
+    limited,
+    narrowed,
+    rank_rows,
+    sort_key,
+)
+from vgbench.leaderboard.reading import OpenBoard, open_board
 from vgbench.leaderboard.standing import is_current
-from vgbench.leaderboard.table import LeftOut, read_board
+from vgbench.leaderboard.stored import LeftOut
 
 
 @dataclass(frozen=True)
@@ -63,8 +70,11 @@ def ask(root: str | os.PathLike[str], question: Question) -> Answer:
     BoardError
         When the table is a newer vgbench's.
     """
-    table = read_board(Path(root))
-    rows = table.rows if question.everything else [row for row in table.rows if is_current(row)]
+    columns = {*RANKED_COLUMNS, sort_key(question.sort), *question.filter.columns}
+    if question.by_condition:
+        columns.add("conditions")
+    board = open_board(root, columns)
+    rows = board.rows if question.everything else [row for row in board.rows if is_current(row)]
     rankings = rank_rows(rows, question.dataset, question.sort)
     notes = []
     none = None
@@ -80,4 +90,11 @@ def ask(root: str | os.PathLike[str], question: Question) -> Answer:
         elif unknown:
             notes.append(f"Not known by condition: {', '.join(dict.fromkeys(unknown))}.")
         rankings = known
-    return Answer(limited(rankings, question.limit), notes, table.left_out, none)
+    shown = [_whole(board, ranking) for ranking in limited(rankings, question.limit)]
+    return Answer(shown, notes, board.left_out, none)
+
+
+def _whole(board: OpenBoard, ranking: Ranking) -> Ranking:
+    rows = board.whole([place.row for place in ranking.places])
+    places = zip(ranking.places, rows, strict=True)
+    return replace(ranking, places=tuple(place._replace(row=row) for place, row in places))

@@ -6,7 +6,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime, timedelta, timezone
 from typing import Any, NamedTuple
 
@@ -151,12 +151,17 @@ def rows_to_arrow(rows: Sequence[Row], metadata: Mapping[bytes, bytes] | None = 
     return pa.Table.from_arrays(arrays, schema=schema)
 
 
-def arrow_to_rows(table: Any) -> list[Row]:
-    """The rows of a `pyarrow.Table`; columns that it lacks are None, others are left aside."""
+def arrow_to_rows(table: Any, names: Collection[str] | None = None) -> list[Row]:
+    """The rows of a `pyarrow.Table`; columns that it lacks are None, others are left aside.
+
+    With `names`, rows hold these columns only.
+    """
     import pyarrow as pa
 
     columns: dict[str, list[Any]] = {}
     for column, field in zip(COLUMNS, table_schema(), strict=True):
+        if names is not None and column.name not in names:
+            continue
         if column.name not in table.column_names:
             columns[column.name] = [None] * table.num_rows
             continue
@@ -165,13 +170,19 @@ def arrow_to_rows(table: Any) -> list[Row]:
             values = values.cast(field.type)
         if column.kind == "time":
             counts = [t for chunk in values.chunks for t in chunk.view(pa.int64()).to_pylist()]
-            columns[column.name] = [
-                None if t is None else _EPOCH + t * _MILLISECOND for t in counts
-            ]
+            columns[column.name] = [_time(count) for count in counts]
         else:
             columns[column.name] = values.to_pylist()
-    names = list(columns)
-    return [dict(zip(names, values, strict=True)) for values in zip(*columns.values(), strict=True)]
+    held = list(columns)
+    return [dict(zip(held, values, strict=True)) for values in zip(*columns.values(), strict=True)]
+
+
+def _time(count: int | None) -> datetime | None:
+    """A time from its milliseconds; None also for one that is out of every calendar."""
+    try:
+        return None if count is None else _EPOCH + count * _MILLISECOND
+    except OverflowError:
+        return None
 
 
 def string_array(values: Sequence[str | None]) -> Any:

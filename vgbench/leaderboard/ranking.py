@@ -6,11 +6,14 @@ What else there is of a dataset stands apart, and says why.
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from operator import itemgetter
 from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
 
 from vgbench.errors import UsageError
 from vgbench.leaderboard.columns import RECALL_VALUES, Row
@@ -34,6 +37,12 @@ class Key(NamedTuple):
     content: str | None
     threshold: float
     protocol: int
+
+
+_key_values = itemgetter(*Key._fields)
+
+RANKED_COLUMNS = (*Key._fields, "slug", "status", *RECALL_KEYS, "withdrawn", "superseded_by")
+"""The columns that `rank_rows` looks at, besides the one that it is asked to sort by."""
 
 
 class Place(NamedTuple):
@@ -139,9 +148,12 @@ def rank_rows(
     if dataset is not None:
         rows = _of_dataset(rows, dataset)
     splits: dict[tuple[str, str], dict[tuple[bool, Key], list[Row]]] = {}
+    alike: dict[tuple[Any, ...], list[Row]] = {}
     for row in rows:
-        groups = splits.setdefault((row["dataset"], row["split"]), {})
-        groups.setdefault((row["status"] == "published", row_key(row)), []).append(row)
+        alike.setdefault((row["status"] == "published", *_key_values(row)), []).append(row)
+    for (published, *values), members in alike.items():
+        key = Key(*values)
+        splits.setdefault((key.dataset, key.split), {})[published, key] = members
     rankings: list[Ranking] = []
     for _, groups in sorted(splits.items()):
         main: Key | None = None
@@ -200,7 +212,7 @@ def sort_key(text: str) -> str:
 
 def row_key(row: Row) -> Key:
     """What a row must share with another to be compared with it."""
-    return Key(*(row[field] for field in Key._fields))
+    return Key(*_key_values(row))
 
 
 def _of_dataset(rows: Sequence[Row], dataset: str) -> list[Row]:
@@ -256,27 +268,34 @@ def _short(fingerprint: str | None) -> str:
 def _places(rows: Sequence[Row], sort: str, ranked: bool) -> tuple[Place, ...]:
     by = sort if sort in RECALL_KEYS else RECALL_KEYS[0]
     order = [by, *(key for key in RECALL_KEYS if key != by)]
-
-    def score(row: Row) -> tuple[float, ...]:
-        return tuple(-1.0 if row[key] is None else row[key] for key in order)
-
-    rows = sorted(rows, key=lambda row: (tuple(-value for value in score(row)), row["slug"]))
-    scores = [score(row) for row in rows]
-    counted = [ranked and _is_current(row) for row in rows]
-    alike = Counter(score for score, counts in zip(scores, counted, strict=True) if counts)
+    rows = sorted(rows, key=lambda row: row["slug"] or "")
+    scores = np.array(
+        [[-1.0 if value is None else value for value in map(row.get, order)] for row in rows]
+    )
+    # Sorting is stable: what scores alike stays in the order of slugs.
+    sequence = np.lexsort(-scores.T[::-1])
+    scores = scores[sequence]
+    rows = [rows[index] for index in sequence.tolist()]
+    counted = np.array([ranked and _is_current(row) for row in rows], np.bool_)
+    ranks, tied = _ranks(scores[counted])
+    labels = iter(zip(ranks.tolist(), tied.tolist(), strict=True))
     places = []
-    rank, ahead, last = 1, 0, None
-    for row, own, counts in zip(rows, scores, counted, strict=True):
-        if not counts:
-            places.append(Place(None, False, row))
-            continue
-        if own != last:
-            rank, last = ahead + 1, own
-        ahead += 1
-        places.append(Place(rank, alike[own] > 1, row))
+    for row, counts in zip(rows, counted.tolist(), strict=True):
+        rank, shared = next(labels) if counts else (None, False)
+        places.append(Place(rank, shared, row))
     if sort not in RECALL_KEYS:
         places.sort(key=_orders(sort))
     return tuple(places)
+
+
+def _ranks(scores: NDArray[np.float64]) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+    """Ranks of scores (n, m) in falling order, where the same have the same; and which do."""
+    begins = np.ones(len(scores), np.bool_)
+    begins[1:] = (scores[1:] != scores[:-1]).any(axis=1)
+    starts = np.flatnonzero(begins)
+    group = np.cumsum(begins) - 1
+    sizes = np.diff(starts, append=len(scores))
+    return starts[group] + 1, sizes[group] > 1
 
 
 def _is_current(row: Row) -> bool:

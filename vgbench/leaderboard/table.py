@@ -15,7 +15,7 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from vgbench.errors import BoardError, SubmissionError
 from vgbench.leaderboard.board import (
@@ -27,27 +27,18 @@ from vgbench.leaderboard.board import (
 from vgbench.leaderboard.columns import (
     LEFT_OUT_KEY,
     PLAIN_COLUMNS,
-    SCHEMA_VERSION,
     SOURCES_KEY,
-    VERSION_KEY,
     Row,
-    arrow_to_rows,
     rows_to_arrow,
 )
 from vgbench.leaderboard.document import read_document
 from vgbench.leaderboard.entry import Entry
 from vgbench.leaderboard.sources import Source, Sources, read_sources
+from vgbench.leaderboard.stored import LeftOut, Stored, read_stored
 from vgbench.places import board_root
 
 if TYPE_CHECKING:
     import pandas as pd
-
-
-class LeftOut(NamedTuple):
-    """A submission that is not in the table: the digest of its `submission.json`, and why."""
-
-    digest: str
-    problem: str
 
 
 @dataclass(frozen=True)
@@ -78,7 +69,7 @@ def build(root: str | os.PathLike[str]) -> Table:
     """
     root = Path(root)
     with board_lock(root), board_errors(root):
-        _read_file(table_path(root))
+        read_stored(table_path(root))
         table = _derive(root, None)
         _write(root, table)
     return table
@@ -96,21 +87,29 @@ def read_board(root: str | os.PathLike[str], heal: bool = True) -> Table:
         When the table is a newer vgbench's.
     """
     root = Path(root)
-    stored = _read_file(table_path(root))
+    stored = read_stored(table_path(root))
+    if stored and is_up_to_date(root, stored):
+        return Table(stored.rows, stored.left_out, False, stored.fingerprint, stored.weights)
     if not submissions_folder(root).is_dir():
-        return stored.table if stored else Table([], {})  # a table passed on by itself
-    if (
-        stored
-        and stored.current
-        and stored.table.fingerprint == read_sources(submissions_folder(root)).fingerprint
-    ):
-        return stored.table
+        return Table([], {})
     table = _derive(root, stored)
     if heal and (table.rows or table.left_out or stored):
         with contextlib.suppress(BoardError), board_lock(root, seconds=0.0), board_errors(root):
-            table = _derive(root, _read_file(table_path(root)))
+            stored = read_stored(table_path(root))
+            # Somebody may have entered a result since; nothing else changes what the rows are.
+            if table.fingerprint != read_sources(submissions_folder(root)).fingerprint:
+                table = _derive(root, stored)
             _write(root, table)
     return table
+
+
+def is_up_to_date(root: Path, stored: Stored) -> bool:
+    """Whether the table's file is what the submissions give; also when it was passed on alone."""
+    if not submissions_folder(root).is_dir():
+        return True
+    return (
+        stored.current and stored.fingerprint == read_sources(submissions_folder(root)).fingerprint
+    )
 
 
 def load_leaderboard(
@@ -166,7 +165,7 @@ def prepared_update(root: Path, text: bytes, entries: Sequence[Entry]) -> Iterat
     if path.is_dir():  # found out now, not when the submission is in its place already
         raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
     sources = read_sources(submissions_folder(root))
-    rows, left_out = _derive_rows(root, sources, _read_file(path))
+    rows, left_out = _derive_rows(root, sources, read_stored(path))
     problems: list[str] = []
     document = read_document(text, problems)
     if document is None or problems:
@@ -205,45 +204,7 @@ def encode_table(table: Table) -> bytes:
     return sink.getvalue()
 
 
-@dataclass(frozen=True)
-class _Stored:
-    """What the table's file holds; `current` unless an older vgbench wrote it."""
-
-    table: Table
-    current: bool
-
-
-def _read_file(path: Path) -> _Stored | None:
-    """The table's file; None where there is none, or where it is damaged: it can be made again."""
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    try:
-        with pq.ParquetFile(path) as file:
-            metadata = file.schema_arrow.metadata or {}
-            version = int(metadata.get(VERSION_KEY, b"0"))
-            if version > SCHEMA_VERSION:
-                raise BoardError(
-                    f"{path} was written by a newer vgbench (schema {version}; this one reads up "
-                    f"to {SCHEMA_VERSION}). Upgrade vgbench; or remove the file and run "
-                    f"`vgbench leaderboard build`, which makes it again from submissions/."
-                )
-            rows = arrow_to_rows(file.read())
-        left_out = {
-            str(slug): LeftOut(str(digest), str(problem))
-            for slug, (digest, problem) in json.loads(metadata.get(LEFT_OUT_KEY, b"{}")).items()
-        }
-        fingerprint, weights = json.loads(metadata.get(SOURCES_KEY, b'["", {}]'))
-        table = Table(
-            rows, left_out, fingerprint=str(fingerprint),
-            weights={str(slug): int(size) for slug, size in weights.items()},
-        )  # fmt: skip
-    except (OSError, pa.ArrowException, ValueError, TypeError, AttributeError):
-        return None
-    return _Stored(table, current=version == SCHEMA_VERSION)
-
-
-def _derive(root: Path, stored: _Stored | None) -> Table:
+def _derive(root: Path, stored: Stored | None) -> Table:
     """The table of what is there, taking from `stored` what did not change."""
     from vgbench.leaderboard.standing import settle
 
@@ -253,7 +214,7 @@ def _derive(root: Path, stored: _Stored | None) -> Table:
 
 
 def _derive_rows(
-    root: Path, sources: Sources, stored: _Stored | None
+    root: Path, sources: Sources, stored: Stored | None
 ) -> tuple[list[Row], dict[str, LeftOut]]:
     """Rows of submissions and of published numbers, before they are settled among each other."""
     from vgbench.leaderboard.published import read_published
@@ -263,11 +224,11 @@ def _derive_rows(
     known: dict[str, str] = {}
     by_slug: dict[str, list[Row]] = {}
     if stored and stored.current:
-        for row in stored.table.rows:
+        for row in stored.rows:
             if row["submission_digest"]:
                 known[row["slug"]] = row["submission_digest"]
                 by_slug.setdefault(row["slug"], []).append(row)
-        known |= {slug: left.digest for slug, left in stored.table.left_out.items()}
+        known |= {slug: left.digest for slug, left in stored.left_out.items()}
     rows: list[Row] = []
     left_out: dict[str, LeftOut] = {}
     for slug, source in sources.submissions.items():
@@ -275,11 +236,11 @@ def _derive_rows(
             stored
             and source.digest
             and known.get(slug) == source.digest
-            and stored.table.weights.get(slug) == source.weights
+            and stored.weights.get(slug) == source.weights
         ):
             rows += by_slug.get(slug, [])
             if slug not in by_slug:
-                left_out[slug] = stored.table.left_out[slug]
+                left_out[slug] = stored.left_out[slug]
             continue
         folder = submissions_folder(root) / slug
         try:
