@@ -8,7 +8,7 @@ import typer
 
 if TYPE_CHECKING:
     from vgbench.datasets.catalogue import SplitDescription
-    from vgbench.datasets.verification import SplitReport, VerificationReport
+    from vgbench.datasets.verification_report import SplitReport, VerificationReport
 
 _FACTS = {
     "database": "database images",

@@ -22,13 +22,14 @@ if TYPE_CHECKING:
     from vgbench.datasets.overrides import override_conditions
     from vgbench.datasets.registry import DatasetSpec, load_registry
     from vgbench.datasets.removing import dataset_path, remove_dataset
-    from vgbench.datasets.verification import VerificationReport, verify_dataset
+    from vgbench.datasets.verification import verify_dataset
+    from vgbench.datasets.verification_report import VerificationReport
 
 _HOMES = {
     "Dataset": "dataset",
     "DatasetSpec": "registry",
     "Description": "catalogue",
-    "VerificationReport": "verification",
+    "VerificationReport": "verification_report",
     "Downloaded": "obtaining",
     "dataset_path": "removing",
     "describe": "catalogue",

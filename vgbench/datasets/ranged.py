@@ -8,9 +8,9 @@ from collections.abc import Iterator
 import requests
 from urllib3.exceptions import HTTPError, MaxRetryError, ProtocolError
 
+from vgbench.datasets.asking import Source
 from vgbench.datasets.parts import Joined
 from vgbench.datasets.patience import Meter, Patience, Policy, TransferError
-from vgbench.datasets.transfer import Source
 
 _END = 128 * 1024
 """Bytes of the end that are fetched first: a zip's directory begins there, or all of it is."""

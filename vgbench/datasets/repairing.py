@@ -22,7 +22,8 @@ from vgbench.datasets.placing import holding
 from vgbench.datasets.private import find_spec
 from vgbench.datasets.recovering import Recovery
 from vgbench.datasets.salvage import Needed, Target
-from vgbench.datasets.verification import VerificationReport, verify_dataset
+from vgbench.datasets.verification import verify_dataset
+from vgbench.datasets.verification_report import VerificationReport
 from vgbench.errors import DatasetError, DownloadError, first_ten
 from vgbench.places import data_root as place_of_data
 from vgbench.progress import progress

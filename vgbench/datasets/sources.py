@@ -10,10 +10,10 @@ from urllib.parse import quote, unquote, urljoin, urlsplit, urlunsplit
 
 import requests
 
+from vgbench.datasets.asking import Source
 from vgbench.datasets.drive import DriveFile, drive_id
 from vgbench.datasets.patience import Policy, get
 from vgbench.datasets.registry import DatasetSpec, load_registry
-from vgbench.datasets.transfer import Source
 from vgbench.errors import DatasetNotFound, UsageError
 
 MIRROR = "VGBENCH_MIRROR"

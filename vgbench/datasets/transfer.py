@@ -1,68 +1,30 @@
 """One archive from one source: streamed, resumed where it broke off, and held to what it must be.
 
-What to ask for (`plan`) and what an answer means (`judge`) are decided apart from doing it.
+What to ask for and what an answer means is decided in `vgbench.datasets.asking`.
 """
 
 from __future__ import annotations
 
 import contextlib
-import http.client
 import re
 import tarfile
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Iterable, Iterator
+from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
-from typing import Protocol
 
 import requests
 from urllib3.exceptions import HTTPError, MaxRetryError, ProtocolError
 
 from vgbench.datasets.archives import is_archive
+from vgbench.datasets.asking import Ask, Source, content_range, is_encoded, judge, plan
 from vgbench.datasets.partial import Facts, Partial
 from vgbench.datasets.patience import Meter, Patience, Policy, TransferError, open_session
 
-OVERLAP = 16 * 1024
-"""Bytes asked for again and compared, where nothing else proves that the file is still the same."""
 FRESH_STARTS = 2
 """How often one download may begin anew because the file or the server changed its mind."""
 
 _MAGIC = (b"PK\x03\x04", b"PK\x05\x06", b"\x1f\x8b", b"BZh", b"\xfd7zXZ\x00")
-
-
-class Source(Protocol):
-    """Where a file can be had.
-
-    `label` names it in messages and on disk, without secrets; `if_range` is whether the server can
-    be asked for the rest of a file on the condition that it is the same file.
-    """
-
-    @property
-    def label(self) -> str:
-        """Its name."""
-
-    @property
-    def if_range(self) -> bool:
-        """Whether the condition is honoured."""
-
-    def open(
-        self, session: requests.Session, headers: Mapping[str, str], policy: Policy
-    ) -> requests.Response:
-        """Ask for the file; raises `TransferError` when the answer is none that could be it."""
-
-
-@dataclass(frozen=True)
-class Ask:
-    """What to ask for: from byte `start`, of which `overlap` bytes are there already.
-
-    `complete` is that nothing is missing; `same` that the bytes at hand are of this source.
-    """
-
-    start: int = 0
-    overlap: int = 0
-    headers: Mapping[str, str] = field(default_factory=dict)
-    complete: bool = False
-    same: bool = False
 
 
 @dataclass(frozen=True)
@@ -74,68 +36,6 @@ class Fetched:
     bytes: int
     received: int
     sha256: str
-
-
-def plan(have: int, known: Facts | None, source: Source, expected: Collection[str] = ()) -> Ask:
-    """Decide what to ask a source for.
-
-    Parameters
-    ----------
-    have, known
-        How many bytes are there, and what is known of their file.
-    expected
-        Digests that the file may have: with exactly one, the bytes of another source may be
-        continued, since a mixture would be found out.
-    """
-    if not have or known is None or known.encoded:
-        return Ask()
-    same = known.source == source.label
-    if not same and not (len(expected) == 1 and known.total is not None):
-        return Ask()
-    if known.total is not None and have >= known.total:
-        return Ask(complete=True, same=same) if have == known.total else Ask()
-    condition = None
-    if same and source.if_range:
-        strong = known.etag and not known.etag.startswith("W/")
-        condition = known.etag if strong else known.last_modified
-    overlap = 0 if condition and condition == known.etag else min(have, OVERLAP)
-    headers = {"Range": f"bytes={have - overlap}-"}
-    if condition:
-        headers["If-Range"] = condition
-    return Ask(have - overlap, overlap, headers, same=same)
-
-
-def judge(ask: Ask, have: int, known: Facts | None, status: int, headers: Mapping[str, str]) -> str:
-    """Decide what an answer means for the bytes at hand.
-
-    Returns
-    -------
-    str
-        "append": the rest follows; "begin": the whole file follows; "complete": nothing is
-        missing; "again": the file is another by now, ask for all of it.
-
-    Raises
-    ------
-    TransferError
-        When the answer is a refusal.
-    """
-    if status == 200:
-        return "begin"
-    if status == 206 and ask.start + ask.overlap:
-        first, total = _content_range(headers)
-        fits = (
-            first == ask.start
-            and not _encoded(headers)
-            and known is not None
-            and _agree(total, known.total)
-            and (not ask.same or _agree(headers.get("ETag"), known.etag))
-            and (not ask.same or _agree(headers.get("Last-Modified"), known.last_modified))
-        )
-        return "append" if fits else "again"
-    if status == 416 and ask.headers:
-        return "complete" if _content_range(headers)[1] == have else "again"
-    name = http.client.responses.get(status)
-    raise TransferError(f"it answers HTTP {status}" + (f" ({name})" if name else ""))
 
 
 def fetch(
@@ -243,7 +143,7 @@ class _Transfer:
         return self._stream(chain([head], blocks), facts.total)
 
     def _append(self, ask: Ask, response: requests.Response) -> bool:
-        total = _content_range(response.headers)[1]
+        total = content_range(response.headers)[1]
         self.room(total, self.part.have)
         blocks = _blocks(response, self.policy.block, encoded=False)
         head = b""
@@ -341,29 +241,12 @@ def _blocks(response: requests.Response, size: int, encoded: bool) -> Iterator[b
 def _facts(source: str, response: requests.Response) -> Facts:
     headers = response.headers
     # Some servers call a packed file's own packing an encoding; undone, it were another file.
-    encoded = _encoded(headers) and not source.lower().endswith((".gz", ".tgz"))
+    encoded = is_encoded(headers) and not source.lower().endswith((".gz", ".tgz"))
     length = headers.get("Content-Length", "")
     total = int(length) if length.isdecimal() and not encoded else None
     if headers.get("Transfer-Encoding"):
         total = None
     return Facts(source, total, headers.get("ETag"), headers.get("Last-Modified"), encoded)
-
-
-def _encoded(headers: Mapping[str, str]) -> bool:
-    return headers.get("Content-Encoding", "identity").strip().lower() not in ("", "identity")
-
-
-def _content_range(headers: Mapping[str, str]) -> tuple[int | None, int | None]:
-    """Read the first byte and the size of the whole from `Content-Range`."""
-    found = re.fullmatch(r"bytes\s+(?:(\d+)-\d+|\*)/(\d+|\*)", headers.get("Content-Range", ""))
-    if not found:
-        return None, None
-    first, total = found.groups()
-    return (int(first) if first else None), (int(total) if total != "*" else None)
-
-
-def _agree(one: object, other: object) -> bool:
-    return one is None or other is None or one == other
 
 
 def _of_network(error: OSError) -> bool:
