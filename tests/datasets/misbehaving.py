@@ -74,6 +74,7 @@ class Server:
         self.script: deque[Any] = deque()
         self.always: Any = None
         self.log: list[Request] = []
+        self.before_reset: Any = None  # called with the offset: a reset throws away what is unread
         outer = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -163,6 +164,9 @@ class Server:
         end = len(data) if upto is None else upto
         request.body(data[start:end], seconds)
         if upto is not None and cut:
+            if self.before_reset:
+                request.handler.wfile.flush()
+                self.before_reset(upto)
             request.cut()
 
     def well(self, request: Request) -> None:
