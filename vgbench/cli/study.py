@@ -89,6 +89,8 @@ def study(
     from vgbench.cli.evaluate import default_test_sets
     from vgbench.cli.printing import print_json
     from vgbench.errors import VgbenchError, first_ten
+    from vgbench.progress import note
+    from vgbench.study.figures import study_figures, write_figures
     from vgbench.study.plan import make_plan
     from vgbench.study.running import run_study
     from vgbench.study.tables import tables_text
@@ -107,10 +109,14 @@ def study(
         data_root=data_root,
         device=device,
     )
+    figures = output / "figures"
+    written = write_figures(study_figures(found), figures)
     if as_json:
         print_json(found.to_json())
     else:
         typer.echo(tables_text(found, asked if recipes else ()))
+    if written:
+        note(f"Figures: {', '.join(path.name for path in written)} in {figures}")
     failed = {name: reason for name, reason in found.failures.items() if name in asked}
     if failed:
         lines = [f"{name}: {reason}" for name, reason in failed.items()]

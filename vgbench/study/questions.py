@@ -1,0 +1,106 @@
+"""What the study did not ask of its network, asked of the included model: poolings and sizes."""
+
+from __future__ import annotations
+
+import csv
+import os
+import re
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from vgbench.models.included import REFERENCE, reference_file
+from vgbench.progress import note
+from vgbench.study.results import Evaluation, Study, update
+from vgbench.training.run import Entry
+
+SPLIT = "demo-city/test"
+SIZES = ((72, 96), (96, 128), (144, 192), (192, 256), (240, 320), (288, 384), (384, 512))
+"""(height, width) in pixels that demo-city's images are resized to."""
+
+OWN_SIZE = (192, 256)
+"""That of demo-city's images, which the included model was trained at."""
+
+_CELLS = re.compile(r"\|\s*([\d.]+)\s*(?=\|)")
+
+
+def ask(
+    folder: Path, *, data_root: str | os.PathLike[str] | None = None, device: str = "auto"
+) -> Study:
+    """Evaluate the included model on demo-city test, and keep the answers with a study's results.
+
+    At every one of `SIZES` with its own pooling, and at the images' own size with average pooling;
+    each by L2 and by cosine. What was measured of the same weights and images is kept.
+
+    Parameters
+    ----------
+    folder
+        Of the study; results.json must be there.
+    """
+    from vgbench.datasets import load_dataset
+    from vgbench.models.loading import load_model
+    from vgbench.study.running import evaluate_at
+
+    split = load_dataset(SPLIT, data_root=data_root)
+    own = load_model(REFERENCE)
+
+    def keep(study: Study) -> Study:
+        fits = [e for e in study.reference if (e.weights, e.content) == (own.digest, split.content)]
+        return replace(study, reference=tuple(fits), reference_curve=reference_curve())
+
+    study = update(folder, keep)
+    averaged = load_model(REFERENCE, pooling="avg")
+    for model, size in [*((own, size) for size in SIZES), (averaged, OWN_SIZE)]:
+        label = f"{size[0]}x{size[1]}"
+        if any((e.architecture, e.image_size) == (model.architecture, label)
+               for e in study.reference):  # fmt: skip
+            continue
+        note(f"The included model as {model.architecture}, images {label}")
+        found = evaluate_at(model, split, size, device=device)
+        study = update(folder, lambda now, new=found: _with(now, new))  # type: ignore[misc]
+    return study
+
+
+def reference_curve() -> tuple[Entry, ...]:
+    """The included model's validation recalls by epoch, as its training left them.
+
+    Read from curve.csv beside its weights, or else from the table in its card that begins with
+    `epoch`. Empty when there is neither.
+    """
+    folder = reference_file().parent
+    if (folder / "curve.csv").is_file():
+        with (folder / "curve.csv").open(newline="", encoding="utf-8") as file:
+            return tuple(_entry(row) for row in csv.DictReader(file))
+    card = folder / "MODEL_CARD.md"
+    return curve_in_card(card.read_text(encoding="utf-8")) if card.is_file() else ()
+
+
+def curve_in_card(text: str) -> tuple[Entry, ...]:
+    """The rows of the first Markdown table whose header begins with `epoch`.
+
+    >>> curve_in_card("| epoch | loss | R@1 |\\n|---|---|---|\\n| 0 | 45.96 | 23.6 |\\n")
+    ({'epoch': 0, 'loss': 45.96, 'recall_1': 23.6},)
+    """
+    entries: list[Entry] = []
+    header: list[str] = []
+    for line in text.splitlines():
+        cells = [cell.strip() for cell in line.strip().strip("|").split("|")]
+        if not header and cells[0] == "epoch":
+            header = [cell.replace("R@", "recall_") for cell in cells]
+        elif header and (found := _CELLS.findall(line)):
+            entries.append(_entry(dict(zip(header, found, strict=False))))
+        elif header and not line.startswith("|"):
+            break
+    return tuple(entries)
+
+
+def _entry(row: dict[str, str]) -> Entry:
+    return {
+        key: int(value) if key == "epoch" else float(value)
+        for key, value in row.items()
+        if value and (key in ("epoch", "loss") or key.startswith("recall_"))
+    }
+
+
+def _with(study: Study, found: Sequence[Evaluation]) -> Study:
+    return replace(study, reference=(*study.reference, *found))
