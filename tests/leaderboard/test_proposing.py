@@ -54,6 +54,31 @@ def test_the_lines_as_printed_make_a_change_that_may_be_merged(
     assert report.ok, report.to_json()
 
 
+def test_where_the_table_is_in_the_repository_the_lines_leave_a_clone_that_can_pull(
+    repository: Path, submit: Callable[..., Path], make_entry: Callable[..., object], tmp_path: Path
+) -> None:
+    def entry(seed: int) -> object:
+        return make_entry(seed, dataset="elsewhere", status="unverified")
+
+    submit("first", entry(0))
+    _git(repository, "add", "submissions", "leaderboard")
+    _git(repository, "commit", "-q", "-m", "a board")
+    _git(repository, "push", "-q", "-u", "origin", "main")
+    folder = submit("mine", entry(1))
+    assert _git(repository, "status", "--short", "leaderboard")
+    commands = "\n".join(next_steps(folder, "add-mine", "Add mine")[1:])
+    assert commands.endswith("git restore leaderboard  # before you pull: main makes it again")
+    subprocess.run(["bash", "-e", "-c", commands], check=True, cwd=repository)
+    # Meanwhile main has made the table again.
+    _git(tmp_path, "clone", "-q", "origin.git", "elsewhere")
+    (tmp_path / "elsewhere" / "leaderboard" / "leaderboard.parquet").write_bytes(b"another")
+    _git(tmp_path / "elsewhere", "commit", "-q", "-a", "-m", "rebuilt")
+    _git(tmp_path / "elsewhere", "push", "-q")
+    _git(repository, "checkout", "-q", "main")
+    _git(repository, "pull", "-q")
+    assert _git(repository, "status", "--short") == ""
+
+
 @pytest.mark.parametrize(
     "url",
     [

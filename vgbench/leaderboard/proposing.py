@@ -41,4 +41,8 @@ def next_steps(folder: Path, branch: str, message: str) -> list[str]:
     if match:
         where = f"https://github.com/{match[1]}/{match[2]}/compare/{branch}?expand=1"
         lines.append(f"  then open {where}")
+    derived = (folder.resolve().parent.parent / "leaderboard").relative_to(top).as_posix()
+    if ask_git(top, "ls-files", "--", derived):  # `git pull` stops at a table that is changed here
+        why = "before you pull: main makes it again"
+        lines.append(f"  git restore {shlex.quote(derived)}  # {why}")
     return ["To propose it, commit this folder and nothing of leaderboard/:", *lines]
