@@ -15,6 +15,13 @@ import pytest
 from vgbench.datasets import load_dataset
 from vgbench.entering import submit
 from vgbench.evaluation import score
+from vgbench.leaderboard.predictions import (
+    StoredPredictions,
+    encode_predictions,
+    first_hit_digest,
+    predictions_digest,
+    read_predictions,
+)
 
 Vgbench = Callable[..., Any]
 
@@ -77,6 +84,109 @@ def test_what_is_wrong_is_said_by_name_and_the_exit_code_is_1(
     assert {"name": "unique rows", "outcome": "passed", "message": ""} in entry["checks"]
     failed = [check["name"] for check in entry["checks"] if check["outcome"] == "failed"]
     assert "hits" in failed
+
+
+Document = dict[str, Any]
+
+
+def rewrite(folder: Path, change: Callable[[Document, Any], Any]) -> None:
+    """Tamper with an entry: `change(document, predictions)` edits the one, returns the other."""
+    document = json.loads((folder / "submission.json").read_text("utf-8"))
+    path = folder / "demo-city-val.parquet"
+    found = change(document, read_predictions(path))
+    if found is not None:
+        path.write_bytes(encode_predictions(*found))
+    (folder / "submission.json").write_text(json.dumps(document), "utf-8")
+
+
+def with_right_digests(document: Document, found: StoredPredictions) -> StoredPredictions:
+    """What a careful liar does: the digests are those of the predictions as they are now."""
+    stored = document["results"][0]["predictions"]
+    stored["rows"] = predictions_digest(found.rows)
+    stored["first_hit"] = first_hit_digest(found.first_hit)
+    return found
+
+
+def one_hit_more(document: Document, found: StoredPredictions) -> None:
+    document["results"][0]["hits"]["5"] += 1
+    document["results"][0]["conditions"]["night"]["hits"]["5"] += 1
+
+
+def one_hit_fewer(document: Document, found: StoredPredictions) -> None:
+    document["results"][0]["hits"]["20"] -= 1
+    document["results"][0]["conditions"]["day"]["hits"]["20"] -= 1
+
+
+def one_prediction_changed(document: Document, found: StoredPredictions) -> StoredPredictions:
+    found.rows[3, 19] = next(row for row in range(180) if row not in found.rows[3])
+    return found
+
+
+def one_prediction_changed_and_its_digest(
+    document: Document, found: StoredPredictions
+) -> StoredPredictions:
+    """Of a query that is localized at 20 and not at 10: its first positive takes the first rank."""
+    query = int(np.flatnonzero(found.first_hit >= 10)[0])
+    rank = found.first_hit[query]
+    found.rows[query, [0, rank]] = found.rows[query, [rank, 0]]
+    found.first_hit[query] = 0
+    return with_right_digests(document, found)
+
+
+def another_fingerprint(document: Document, found: StoredPredictions) -> None:
+    fingerprint = document["results"][0]["ground_truth"]
+    document["results"][0]["ground_truth"] = f"{int(fingerprint[0], 16) ^ 1:x}{fingerprint[1:]}"
+
+
+def a_row_twice(document: Document, found: StoredPredictions) -> StoredPredictions:
+    query = int(np.flatnonzero((found.first_hit >= 0) & (found.first_hit < 18))[0])
+    found.rows[query, 19] = found.rows[query, 18]
+    return with_right_digests(document, found)
+
+
+def other_weights(document: Document, found: StoredPredictions) -> None:
+    document["method"]["weights_digest"] = "a" * 64
+    document["results"][0]["status"] = "reproduced"
+
+
+@pytest.mark.parametrize(
+    ("change", "names", "said"),
+    [
+        (one_hit_more, {"hits", "conditions"}, "hits at 5"),
+        (one_hit_fewer, {"hits", "conditions"}, "hits at 20"),
+        (one_prediction_changed, {"digests"}, "the database rows are not those"),
+        (one_prediction_changed_and_its_digest, {"hits", "conditions"}, "hits at 1"),
+        (another_fingerprint, {"fingerprint", "status"}, "the registry pins"),
+        (a_row_twice, {"unique rows"}, "more than once"),
+        (other_weights, {"weights", "status"}, "aaaa"),
+    ],
+)
+def test_each_lie_is_caught_by_name_and_nothing_else_is_said(
+    vgbench: Vgbench,
+    enter: Callable[..., Path],
+    change: Callable[[Document, Any], Any],
+    names: set[str],
+    said: str,
+) -> None:
+    enter("honest", 1)
+    rewrite(enter("mine"), change)
+    ran = vgbench("verify", "--json")
+    assert ran.code == 1 and ran.document["ok"] is False
+    honest, mine = ran.document["entries"]
+    assert honest["submission"] == "honest" and honest["ok"]
+    failed = {check["name"]: check for check in mine["checks"] if check["outcome"] == "failed"}
+    assert failed.keys() == names
+    assert any(said in check["message"] for check in failed.values()), failed
+
+
+def test_a_weights_file_of_another_digest_is_caught(
+    vgbench: Vgbench, enter: Callable[..., Path]
+) -> None:
+    folder = enter("mine")
+    (folder / "model.safetensors").write_bytes(b"these are other weights")
+    rewrite(folder, other_weights)
+    ran = vgbench("verify", "mine")
+    assert ran.code == 1 and "✗ weights: " in ran.out and "model.safetensors" in ran.out
 
 
 def test_an_entry_is_named_by_its_folder_too(
@@ -215,4 +325,11 @@ def test_the_change_since_a_ref_is_reviewed(
     ran = vgbench("verify", "--changed-since", "main", "--json")
     assert ran.code == 1
     assert "derived" in ran.document["change"]["problems"][0]
+    said = vgbench("verify", "--changed-since", "main").out.splitlines()[-1]
+    assert said == "✗ 1 entry verified; the change may not be made: 1 problem."
+    git("reset", "-q", "--hard", "HEAD~1")
+    change_hits(board / "submissions" / "mine")
+    git("commit", "-q", "-a", "-m", "a lie")
+    said = vgbench("verify", "--changed-since", "main").out.splitlines()[-1]
+    assert said == "✗ 1 entry verified, 1 with something wrong; the change may not be made."
     assert vgbench("verify", "--changed-since", "nothing").code == 2

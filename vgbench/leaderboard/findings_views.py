@@ -35,13 +35,17 @@ def summary(report: Report) -> str:
     failed = [entry for entry in report.entries if not entry.ok]
     wrong = len(report.problems or ())
     entries = f"{len(report.entries):,} {'entry' if len(report.entries) == 1 else 'entries'}"
-    said = f"{SIGNS[FAILED] if failed else SIGNS[PASSED]} {entries} verified"
-    said += f", {len(failed):,} with something wrong" if failed else ", nothing wrong"
+    said = f"{SIGNS[PASSED] if report.ok else SIGNS[FAILED]} {entries} verified"
+    if failed:
+        said += f", {len(failed):,} with something wrong"
+    elif not wrong:
+        said += ", nothing wrong"
     if report.problems is None:
         return f"{said}."
-    if not wrong:
+    if report.ok:
         return f"{said}; the change may be made."
-    return f"{said}; the change may not be made: {wrong} problem{'s' if wrong > 1 else ''}."
+    problems = f": {wrong} problem{'s' if wrong > 1 else ''}" if wrong else ""
+    return f"{said}; the change may not be made{problems}."
 
 
 def markdown(report: Report) -> str:
