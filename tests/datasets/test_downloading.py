@@ -30,6 +30,7 @@ from vgbench.datasets import obtaining as obtaining_module
 from vgbench.datasets.lockfile import lock_path, read_lock
 from vgbench.datasets.obtaining import downloading_alone
 from vgbench.datasets.patience import Policy
+from vgbench.datasets.records import unwritten_path
 from vgbench.datasets.registry import parse_registry
 from vgbench.datasets.sources import known_digests, places_of
 from vgbench.errors import (
@@ -291,7 +292,7 @@ def test_a_run_ended_after_unpacking_is_recorded_and_cleaned_by_the_next(
     url = server.put("town.zip", town)
     download_dataset("town", from_url=url, keep_archive=True, policy=QUICK)
     first = read_lock(root, "town")
-    lock_path(root, "town").rename(root / ".vgbench-tmp-town+lock.json")
+    lock_path(root, "town").rename(unwritten_path(lock_path(root, "town")))
     (root / ".downloads" / "town" / ".vgbench-tmp-abc.json").write_text("{")
     download_dataset("town", from_url=url, policy=QUICK)
     again = read_lock(root, "town")
@@ -448,31 +449,49 @@ def big_town(tmp_path: Path, make_jpeg: Callable[..., bytes], make_name: Callabl
 
 
 def kill_at_random(server: Any, root: Path, data: bytes, times: int, seed: int) -> None:
+    """Kill downloads, in turn while the archive comes and while it is unpacked."""
     url = server.put("town.zip", data)
     server.always = server.but(seconds=0.25)
-    start = time.monotonic()
-    whole = child(url)
-    assert whole.stdout is not None and whole.stdout.readline() == "ready\n"
+    downloads = root / ".downloads" / "town"
+    archive, part = downloads / "town.zip", downloads / "town.zip.part"
+
+    def started() -> subprocess.Popen[str]:
+        process = child(url)
+        assert process.stdout is not None and process.stdout.readline() == "ready\n"
+        return process
+
+    def wait(process: subprocess.Popen[str], until: Callable[[], bool]) -> None:
+        while not until() and process.poll() is None:
+            time.sleep(0.001)
+
+    def came(size: float) -> Callable[[], bool]:
+        return lambda: archive.exists() or (part.exists() and part.stat().st_size >= size)
+
+    whole = started()
+    wait(whole, archive.exists)
     began = time.monotonic()
     assert whole.wait(timeout=120) == 0
-    lasts = time.monotonic() - began
+    unpacking = time.monotonic() - began
     expected = load_dataset("town", data_root=root)
     shutil.rmtree(root)
     chance = random.Random(seed)
     states = set()
     for turn in range(times):
-        killed = child(url)
-        assert killed.stdout is not None and killed.stdout.readline() == "ready\n"
-        # One moment in each part of the time that it takes, so that all of it is met.
-        time.sleep(lasts * (turn + chance.random()) / times)
+        killed = started()
+        if turn % 2:
+            wait(killed, archive.exists)
+            # One moment in each part of the time that it takes, so that all of it is met.
+            time.sleep(unpacking * (turn + chance.random()) / times)
+        else:
+            wait(killed, came(len(data) * (turn + chance.random()) / (times + 1)))
         killed.send_signal(signal.SIGKILL)
         killed.communicate()
         if (root / "town").exists():  # then all of it
             load_dataset("town", data_root=root).check_unchanged()
             states.add("installed")
-        elif list(root.glob(".downloads/*/*.zip")):
+        elif archive.exists():
             states.add("unpacking")
-        elif list(root.glob(".downloads/*/*.part")):
+        elif part.exists():
             states.add("downloading")
         download_dataset("town", from_url=url, policy=QUICK, data_root=root)
         dataset = load_dataset("town", data_root=root)
@@ -483,7 +502,7 @@ def kill_at_random(server: Any, root: Path, data: bytes, times: int, seed: int) 
         left = {"town", "town.lock.json", ".locks"}
         assert {path.name for path in root.iterdir()} == left
         shutil.rmtree(root)
-    assert {"downloading", "unpacking"} <= states, (states, time.monotonic() - start)
+    assert {"downloading", "unpacking"} <= states, states
 
 
 def test_a_kill_at_any_moment_leaves_nothing_half_and_the_next_run_finishes(

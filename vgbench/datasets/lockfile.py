@@ -7,13 +7,12 @@ with other bytes is an error.
 from __future__ import annotations
 
 import json
-import os
 import re
 from dataclasses import asdict, dataclass
 from datetime import datetime, timezone
 from pathlib import Path
 
-from vgbench.durable import TEMPORARY_PREFIX, explained, sync_folder
+from vgbench.datasets.records import write_record
 from vgbench.errors import DatasetError
 
 
@@ -62,25 +61,7 @@ def read_lock(root: Path, name: str) -> Lock | None:
 def write_lock(root: Path, name: str, lock: Lock) -> None:
     """Record the archive that a dataset was installed from, with the time of now."""
     now = datetime.now(timezone.utc).isoformat(timespec="seconds")
-    document = {"schema": 1, **asdict(lock), "recorded": now}
-    unwritten = _unwritten(root, name)
-    with explained(lock_path(root, name)):
-        with unwritten.open("wb") as file:
-            file.write((json.dumps(document, indent=2, ensure_ascii=False) + "\n").encode())
-            file.flush()
-            os.fsync(file.fileno())
-        unwritten.replace(lock_path(root, name))
-        sync_folder(root)
-
-
-def forget_unwritten(root: Path, name: str) -> None:
-    """Remove what a killed process left of writing a record; the caller holds the name."""
-    _unwritten(root, name).unlink(missing_ok=True)
-
-
-def _unwritten(root: Path, name: str) -> Path:
-    # One name for each dataset, unlike atomic_write's: the next to hold the dataset finds it.
-    return root / f"{TEMPORARY_PREFIX}{name}+lock.json"
+    write_record(lock_path(root, name), {"schema": 1, **asdict(lock), "recorded": now})
 
 
 def _unusable(path: Path, why: str) -> DatasetError:

@@ -18,10 +18,11 @@ from vgbench.datasets.archives import is_archive
 from vgbench.datasets.expectations import slug
 from vgbench.datasets.importing import import_dataset
 from vgbench.datasets.loading import NAME, is_installed, load_dataset
-from vgbench.datasets.lockfile import Lock, forget_unwritten, lock_path, read_lock, write_lock
+from vgbench.datasets.lockfile import Lock, lock_path, read_lock, write_lock
 from vgbench.datasets.patience import Meter, Policy, TransferError
 from vgbench.datasets.placing import alone
 from vgbench.datasets.private import find_spec
+from vgbench.datasets.records import forget_unwritten
 from vgbench.datasets.registry import DatasetSpec
 from vgbench.datasets.room import Room
 from vgbench.datasets.sources import Place, archive_name, known_digests, places_of
@@ -254,7 +255,7 @@ class Job:
         for pattern in ("*.part", "*.part.json", f"{TEMPORARY_PREFIX}*"):
             for left in self.target.parent.glob(pattern):
                 left.unlink(missing_ok=True)
-        forget_unwritten(self.root, self.name)
+        forget_unwritten(lock_path(self.root, self.name))
         self._remove_empty()
         return Downloaded(**{**vars(result), "archive": archive})
 

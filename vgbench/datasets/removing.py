@@ -14,6 +14,7 @@ from vgbench.datasets.lockfile import lock_path
 from vgbench.datasets.overrides import reset_conditions
 from vgbench.datasets.placing import discard, holding
 from vgbench.datasets.private import forget, load_private
+from vgbench.datasets.records import forget_unwritten
 from vgbench.datasets.verified import forget_record, record_path
 from vgbench.durable import explained
 from vgbench.errors import DatasetNotFound
@@ -70,6 +71,7 @@ def remove_dataset(name: str, data_root: str | os.PathLike[str] | None = None) -
                 if not any(downloads.parent.iterdir()):
                     downloads.parent.rmdir()
         lock_path(root, name).unlink(missing_ok=True)
+        forget_unwritten(lock_path(root, name))
         forget_record(root, name)
         reset_conditions(name, root)
         forget(root, name)

@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import Any
 
 from vgbench._version import __version__
+from vgbench.datasets.records import forget_unwritten, write_record
 from vgbench.datasets.registry import DatasetSpec
-from vgbench.durable import atomic_write
 from vgbench.errors import VgbenchError
 
 VERIFIED, UNKNOWN, DAMAGED, CONTRADICTS = "verified", "unknown", "damaged", "contradicts"
@@ -88,8 +88,7 @@ def record(
             "pins": pins_fingerprint(spec),
             "version": __version__,
         }
-        with atomic_write(path) as file:
-            file.write((json.dumps(document, indent=2) + "\n").encode())
+        write_record(path, document)
 
 
 def read_record(
@@ -113,6 +112,7 @@ def read_record(
 def forget_record(root: Path, name: str) -> None:
     """Remove a dataset's record."""
     record_path(root, name).unlink(missing_ok=True)
+    forget_unwritten(record_path(root, name))
 
 
 def described_fingerprints(splits: Mapping[str, Any]) -> dict[str, tuple[str, str]]:
