@@ -41,6 +41,17 @@ def test_what_is_kept_is_what_evaluating_the_weights_gives(small: Any) -> None:
             assert kept.weights == result.model.weights_digest
 
 
+def test_what_the_runs_started_from_is_evaluated_once_for_each_network(small: Any) -> None:
+    from vgbench.models import untrained_model
+
+    assert len(small.study.untrained) == 4  # two networks, two distances
+    for name, pooling in (("base", "avg"), ("base-gem", "gem")):
+        start = untrained_model(f"resnet18(layer2)+{pooling}+fc512")
+        result = vgbench.evaluate(start, str(small.data / "val"), resize=(32, 48))
+        kept = small.study.before_training(name, "tiny-city/val")
+        assert list(kept.first_hits) == result.first_hits.tolist()
+
+
 def test_running_it_again_trains_and_evaluates_nothing(small: Any) -> None:
     files = [small.folder / "base" / name for name in ("model.safetensors", "run.json")]
     before = [path.stat().st_mtime_ns for path in files]
@@ -65,7 +76,7 @@ def test_the_file_reads_back_the_same_and_keeps_lists_of_numbers_on_one_line(
     write_study(small.study, tmp_path / FILE)
     assert read_study(tmp_path / FILE) == read_study(small.folder / FILE)
     lines = (tmp_path / FILE).read_text().splitlines()
-    assert sum('"first_hits": [' in line and "]" in line for line in lines) == 4
+    assert sum('"first_hits": [' in line and "]" in line for line in lines) == 8
 
 
 def test_another_study_in_the_same_folder_is_refused_with_what_differs(small: Any) -> None:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Optional
+from typing import TYPE_CHECKING, Annotated, Optional
 
 import typer
 
 from vgbench.cli import options
+
+if TYPE_CHECKING:
+    from vgbench.study.results import Study
 
 
 def study(
@@ -64,6 +67,26 @@ def study(
             show_default=False,
         ),
     ] = None,
+    page: Annotated[
+        Optional[Path],  # noqa: UP045
+        typer.Option(
+            "--page",
+            metavar="FILE.md",
+            help="Also write a page of it, with figures and results.json in a folder beside; asks "
+            "the included model too what the study did not: another pooling, distance and size.",
+            show_default=False,
+        ),
+    ] = None,
+    results: Annotated[
+        Optional[Path],  # noqa: UP045
+        typer.Option(
+            "--results",
+            metavar="FILE.json",
+            help="Show this results.json of a study, and write the page from it alone: nothing is "
+            "trained or evaluated.",
+            show_default=False,
+        ),
+    ] = None,
     device: Annotated[
         str, typer.Option("--device", metavar="NAME", help="auto, cpu, cuda or mps.")
     ] = "auto",
@@ -85,38 +108,36 @@ def study(
       vgbench study base base-gem --set epochs=2 -o runs/poolings
 
       vgbench study --data gsv-xs --on sf-xs --on tokyo-xs
-    """
-    from vgbench.cli.evaluate import default_test_sets
-    from vgbench.cli.printing import print_json
-    from vgbench.errors import VgbenchError, first_ten
-    from vgbench.progress import note
-    from vgbench.study.figures import study_figures, write_figures
-    from vgbench.study.plan import make_plan
-    from vgbench.study.running import run_study
-    from vgbench.study.tables import tables_text
-    from vgbench.training.extra import require_extra
 
-    plan = make_plan(recipes or (), overrides or ())
-    require_extra()
-    asked = [*plan.recipes, *plan.same_as, *plan.unusable]
-    found = run_study(
-        plan,
-        data,
-        output,
-        test_sets=on or default_test_sets(data_root),
-        validation=validation,
-        overrides=overrides or (),
-        data_root=data_root,
-        device=device,
-    )
-    figures = output / "figures"
-    written = write_figures(study_figures(found), figures)
+      vgbench study --results docs/study/results.json --page docs/study.md
+    """
+    from vgbench.cli.printing import print_json
+    from vgbench.errors import UsageError, VgbenchError, first_ten
+    from vgbench.progress import note
+    from vgbench.study.results import read_study
+    from vgbench.study.tables import tables_text
+
+    if page is not None and page.suffix != ".md":
+        raise UsageError(f"--page names the Markdown file to write: {page}.md")
+    asked: list[str] = []
+    if results is not None:
+        given = [*(recipes or []), *(overrides or []), *(on or [])]
+        if given:
+            raise UsageError(f"--results shows what was measured; it cannot change {given[0]}.")
+        found = read_study(results)
+    else:
+        found, asked = _run(
+            recipes or [], data, output, overrides or [], on or [], validation, device, data_root,
+            ask=page is not None,
+        )  # fmt: skip
+    if page is not None:
+        from vgbench.study.page import write_page
+
+        note(f"Wrote {', '.join(str(path) for path in write_page(found, page))}")
     if as_json:
         print_json(found.to_json())
     else:
         typer.echo(tables_text(found, asked if recipes else ()))
-    if written:
-        note(f"Figures: {', '.join(path.name for path in written)} in {figures}")
     failed = {name: reason for name, reason in found.failures.items() if name in asked}
     if failed:
         lines = [f"{name}: {reason}" for name, reason in failed.items()]
@@ -125,3 +146,44 @@ def study(
             typer.echo(message, err=True)
             raise typer.Exit(1)
         raise VgbenchError(message)
+
+
+def _run(
+    recipes: list[str],
+    data: str,
+    output: Path,
+    overrides: list[str],
+    on: list[str],
+    validation: str | None,
+    device: str,
+    data_root: Path | None,
+    ask: bool,
+) -> tuple[Study, list[str]]:
+    """Run the study and write its figures; also give the names of the recipes asked for."""
+    from vgbench.cli.evaluate import default_test_sets
+    from vgbench.progress import note
+    from vgbench.study.figures import study_figures, write_figures
+    from vgbench.study.plan import make_plan
+    from vgbench.study.running import run_study
+    from vgbench.training.extra import require_extra
+
+    plan = make_plan(recipes, overrides)
+    require_extra()
+    found = run_study(
+        plan,
+        data,
+        output,
+        test_sets=on or default_test_sets(data_root),
+        validation=validation,
+        overrides=overrides,
+        data_root=data_root,
+        device=device,
+    )
+    if ask:
+        from vgbench.study.questions import ask as ask_reference
+
+        found = ask_reference(output, data_root=data_root, device=device)
+    written = write_figures(study_figures(found), output / "figures")
+    if written:
+        note(f"Figures: {', '.join(path.name for path in written)} in {output / 'figures'}")
+    return found, [*plan.recipes, *plan.same_as, *plan.unusable]

@@ -107,6 +107,8 @@ class Study:
         Recipe → the one whose run it shares.
     failures
         Recipe → why it has no complete result.
+    untrained
+        Evaluations of the networks that the runs started from.
     reference
         Evaluations of the included model, by other poolings, distances and sizes of images.
     reference_curve
@@ -119,12 +121,22 @@ class Study:
     runs: Mapping[str, Trained] = field(default_factory=dict)
     same_as: Mapping[str, str] = field(default_factory=dict)
     failures: Mapping[str, str] = field(default_factory=dict)
+    untrained: tuple[Evaluation, ...] = ()
     reference: tuple[Evaluation, ...] = ()
     reference_curve: tuple[Entry, ...] = ()
 
     def run_of(self, recipe: str) -> Trained | None:
         """The run of a recipe, or of the one that it is the same as."""
         return self.runs.get(self.same_as.get(recipe, recipe))
+
+    def before_training(self, recipe: str, where: str, distance: str = "l2") -> Evaluation | None:
+        """The evaluation of what a recipe's run started from, or None."""
+        run = self.run_of(recipe)
+        trained = run.on(where, distance) if run else None
+        for one in self.untrained:
+            if trained and _same_input(one, trained):
+                return one
+        return None
 
     def splits(self) -> list[str]:
         """Every split that some run was evaluated on, in the order met."""
@@ -209,6 +221,12 @@ def with_failure(study: Study, recipe: str, reason: str) -> Study:
     return replace(study, failures={**study.failures, recipe: reason})
 
 
+def _same_input(a: Evaluation, b: Evaluation) -> bool:
+    """Whether two evaluations are of one architecture on the same images, compared alike."""
+    keys = ("dataset", "split", "content", "distance", "architecture", "image_size")
+    return all(getattr(a, key) == getattr(b, key) for key in keys)
+
+
 def _study(document: dict[str, Any]) -> Study:
     runs = {}
     for name, run in document.pop("runs").items():
@@ -219,6 +237,7 @@ def _study(document: dict[str, Any]) -> Study:
             **document,
             "overrides": tuple(document["overrides"]),
             "runs": runs,
+            "untrained": tuple(map(_evaluation, document["untrained"])),
             "reference": tuple(map(_evaluation, document["reference"])),
             "reference_curve": tuple(document["reference_curve"]),
         }

@@ -88,6 +88,7 @@ def run_study(
                 before = _as_trained(run)
             study = update(folder, lambda now, run=before: with_run(now, run))  # type: ignore[misc]
             study = _evaluated(study, name, run.model, recipe, splits, folder, device)
+            study = _with_start(study, name, recipe, splits, folder, device)
         except KeyboardInterrupt:
             note(f"The same command goes on from here; finished runs are in {folder}.")
             raise
@@ -201,6 +202,27 @@ def _evaluated(
         others = tuple(e for e in known if e.where != where)
         run = replace(study.runs[name], evaluations=(*others, *found))
         study = update(folder, lambda now, run=run: with_run(now, run))  # type: ignore[misc]
+    return study
+
+
+def _with_start(
+    study: Study, name: str, recipe: Recipe, splits: Sequence[Dataset], folder: Path, device: str
+) -> Study:
+    """Evaluate the network that a run started from, where no other run started from the same."""
+    from vgbench.models.saving import untrained_model
+    from vgbench.training.ingredients import make_network
+
+    for split in splits:
+        if study.before_training(name, f"{split.id}/{split.split}"):
+            continue
+        start = untrained_model(recipe.architecture, seed=recipe.seed)
+        if not study.runs[name].initial_weights.startswith("random"):
+            start = replace(start, module=make_network(recipe)[0])
+        found = tuple(evaluate_at(start, split, recipe.size, device=device))
+        study = update(
+            folder,
+            lambda now, new=found: replace(now, untrained=(*now.untrained, *new)),  # type: ignore[misc]
+        )
     return study
 
 

@@ -88,7 +88,7 @@ def _table(study: Study, title: str, recipes: Sequence[str]) -> str:
         if first:
             lines.append(f"{pad(shorten(clean_text(name), 17), 17)} not evaluated")
         if name in study.failures:
-            reason = clean_text(study.failures[name].partition("\n")[0])
+            reason = clean_text(study.failures[name])
             lines.append(f"{'':17} {shorten('failed: ' + reason, 61)}")
     return "\n".join(lines)
 
