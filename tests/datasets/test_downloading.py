@@ -142,8 +142,18 @@ def test_a_dead_mirror_and_a_slow_one(
     server: Any, town: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     registry(monkeypatch, "http://127.0.0.1:9/town.zip", server.put("town.zip", town))
-    server.always = server.but(seconds=0.7)
-    download_dataset("town", policy=QUICK)
+    half = len(town) // 2
+
+    def stalls(request: Any) -> None:
+        server.serve(request, upto=half, cut=False)
+        time.sleep(QUICK.read * 3)  # nothing more comes, and the connection stays
+
+    server.script.append(stalls)
+    server.always = server.but(seconds=0.8)  # longer than what it waits for, with no long silence
+    (done,) = download_datasets(["town"], policy=QUICK)
+    assert done.source == f"{server.url}/town.zip" and done.received == len(town)
+    starts = [request.start for request in server.log]
+    assert starts[:2] == [0, half] and starts == sorted(starts)
     assert len(load_dataset("town")) == 50
 
 
@@ -162,8 +172,12 @@ def test_when_no_source_gives_it_one_error_names_all_and_the_way_by_hand(
     assert lines[2] == "    it answers HTTP 404 (Not Found)."
     assert lines[4] == "    the connection was refused, tried 3 times."
     assert "Google says that too many people" in lines[6]
-    assert f"open {server.url}/file/d/1q7usSe9/view in a browser" in lines[7]
-    assert "vgbench datasets import town ~/Downloads/town.zip" in lines[7]
+    assert lines[7:] == [
+        "By hand: save this in a browser, as town.zip,",
+        f"  {server.url}/file/d/1q7usSe9/view",
+        "and run: vgbench datasets import town ~/Downloads/town.zip",
+        "From elsewhere: vgbench datasets download town --from URL",
+    ]
     assert "secret" not in str(raised.value)
     assert visible(root) == []
 

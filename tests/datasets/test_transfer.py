@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import contextlib
 import gzip
 import hashlib
 import io
@@ -7,6 +8,7 @@ import random
 import runpy
 import socket
 import subprocess
+import sys
 import tarfile
 import threading
 import time
@@ -348,6 +350,21 @@ def test_nobody_there_and_no_such_name_are_said(target: Path) -> None:
             fetch(WebFile(url), target, (), QUICK)
     with pytest.raises(TransferError, match="its name cannot be looked up"):
         fetch(WebFile("http://nowhere.invalid/a.zip"), target, (), QUICK)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="fills a queue as Linux keeps it")
+def test_a_server_that_never_picks_up_is_said(target: Path) -> None:
+    with socket.socket() as busy, contextlib.ExitStack() as waiting:
+        busy.bind(("127.0.0.1", 0))
+        busy.listen(0)
+        for _ in range(4):  # more than it lets wait: whoever comes next gets no answer
+            caller = waiting.enter_context(socket.socket())
+            caller.setblocking(False)
+            caller.connect_ex(busy.getsockname())
+        url = f"http://127.0.0.1:{busy.getsockname()[1]}/a.zip"
+        with pytest.raises(TransferError, match="no connection within 0.3 s, tried 2 times"):
+            fetch(WebFile(url), target, (), Policy(**{**vars(QUICK), "connect": 0.3, "tries": 1}))
+    assert list(target.parent.iterdir()) == []
 
 
 def test_other_bytes_than_expected_are_not_kept(server: Any, target: Path) -> None:

@@ -224,10 +224,11 @@ class Job:
             )
         pages = [place.source.label for place in self.places if place.source.label.endswith("view")]
         where = pages[0] if pages else self.places[-1].source.label
-        lines.append(
-            f"By hand: open {where} in a browser, save {self.target.name}, then run: "
-            f"vgbench datasets import {self.name} ~/Downloads/{self.target.name}"
-        )
+        lines += [
+            f"By hand: save this in a browser, as {self.target.name},",
+            f"  {where}",
+            f"and run: vgbench datasets import {self.name} ~/Downloads/{self.target.name}",
+        ]
         lines.append(f"From elsewhere: vgbench datasets download {self.name} --from URL")
         return "\n".join(lines)
 
