@@ -128,7 +128,7 @@ def test_latex_is_a_table(vgbench: Vgbench, entries: None) -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--format", "html"], "choose table, markdown, csv, json or latex"),
+        (["--format", "html", "--text", "x"], "choose table, markdown, csv, json or latex"),
         (["--by", "weather"], "by condition"),
         (["--by", "condition", "--format", "latex"], "table, csv or json, not latex"),
         (["--status", "good"], "choose among reproduced"),

@@ -102,6 +102,18 @@ def test_columns_are_left_out_in_order_on_narrow_terminals(width: int, shown: st
     assert re.findall(r"R@(\d+)", printed) == shown.split()
 
 
+def test_a_long_name_goes_on_in_a_second_line_after_a_hyphen() -> None:
+    rows = [
+        make_row("study-reference-avg-pooling", (1, 2, 3, 4)),
+        make_row("study-reference-" + "x" * 50, (1, 2, 3, 4)),
+    ]
+    lines = _text(80, rows).splitlines()
+    (first,) = [index for index, line in enumerate(lines) if "study-reference-avg-" in line]
+    assert lines[first + 1].split()[0] == "pooling"
+    assert any(line.split()[0].startswith("xxx") and "…" in line for line in lines if line.strip())
+    assert "study-reference-avg-pooling" in _text(120, rows)
+
+
 def test_what_an_entry_is_stays_to_be_seen_at_any_width() -> None:
     for width in (40, 60, 80, 150):
         text = _text(width)

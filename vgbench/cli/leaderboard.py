@@ -8,10 +8,7 @@ import typer
 
 from vgbench.cli import options
 
-app = typer.Typer(
-    invoke_without_command=True,
-    help="Show the leaderboard; `build` makes its table again, `site` writes it as a page.",
-)
+app = typer.Typer(invoke_without_command=True)
 
 Dataset = Annotated[
     Optional[str],  # noqa: UP045
@@ -109,10 +106,11 @@ def leaderboard(
     root: options.Root = None,
     as_json: options.Json = False,
 ) -> None:
-    """Show the leaderboard: ranks that the data allows, recalls with 95 % intervals, tiers.
+    """Show the leaderboard; `build` makes its table again, `site` writes it as a page.
 
-    Only rows on the same images, with the same threshold and protocol, are
-    ranked together; published numbers stand below and are never ranked.
+    Ranks are the ranges that the data allows; recalls have 95 % intervals. Only
+    rows on the same images, with the same threshold and protocol, are ranked
+    together; published numbers stand below and are never ranked. For example:
 
     vgbench leaderboard -d demo-city --max-dimension 512 --sort R@5
 
@@ -159,8 +157,8 @@ def show(
     from vgbench.places import board_root
     from vgbench.progress import note
 
-    form = "json" if as_json else form
     _check_choices(form, by)
+    form = "json" if as_json else form
     if limit is None and form == "table":
         limit = TABLE_LIMIT
     chosen = Filter(status or (), backbone, training_data, max_dimension, image_size, text)

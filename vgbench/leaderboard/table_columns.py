@@ -6,6 +6,7 @@ two lines, and fewer columns.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 
 from vgbench.leaderboard.columns import RECALL_VALUES, Row
@@ -13,7 +14,7 @@ from vgbench.leaderboard.conditions import condition_columns
 from vgbench.leaderboard.drawn import draw, scale_of
 from vgbench.leaderboard.layout import GAP, Cell, Shown, Span, text_column, total_width
 from vgbench.leaderboard.ranking import Ranking
-from vgbench.leaderboard.text import clean_text, fill_lines, shorten
+from vgbench.leaderboard.text import clean_text, display_width, fill_lines, shorten
 from vgbench.leaderboard.wording import interval_text, name_of, oddities, rank_texts, recall_text
 
 STATUS_STYLES = {
@@ -152,11 +153,26 @@ def _two_lines(ranking: Ranking, sources: Mapping[str, int], width: int) -> list
 def _name_lines(row: Row, sources: Mapping[str, int], room: int) -> tuple[Span, ...]:
     """The name in at most two lines: one that would fill the screen is cut."""
     mark = _source_mark(row, sources)
-    lines = fill_lines((name_of(row) + mark).split(), room)
+    words = [part for word in (name_of(row) + mark).split() for part in _broken(word, room)]
+    lines = fill_lines(words, room)
     if len(lines) > 2:
         second = shorten(" ".join(lines[1:]).removesuffix(mark), max(room - len(mark), 1))
         lines = [lines[0], second + mark]
     return tuple(Span(text, "bold") for text in lines)
+
+
+def _broken(word: str, room: int) -> list[str]:
+    """A word in parts of at most `room` columns, if it has hyphens or the like to break it after.
+
+    >>> _broken("study-reference-avg-pooling", 20)
+    ['study-reference-avg-', 'pooling']
+    """
+    parts = [""]
+    for piece in re.split(r"(?<=[-_/+.:])", word):
+        if parts[-1] and display_width(parts[-1] + piece) > room:
+            parts.append("")
+        parts[-1] += piece
+    return parts
 
 
 def _source_mark(row: Row, sources: Mapping[str, int]) -> str:
