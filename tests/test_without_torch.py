@@ -134,30 +134,67 @@ def _exercise(run: Run, files: list[Path]) -> None:
         assert done.returncode == code, f"{arguments}: {done.stdout}{done.stderr}"
         return done.stdout
 
+    folder = files[0].parent
+    board = ("--root", folder / "board")
     slugs = []
     for file in files:
-        document = json.loads(vgbench("submit", file, "-d", "demo-city/val", "--json"))
+        printed = vgbench("submit", file, "-d", "demo-city/val", *board, "--json")
+        document = json.loads(printed)
         assert document["status"] == "verified"
         assert {check["outcome"] for check in document["checks"]} == {"passed"}
         slugs.append(document["submission"])
-    assert json.loads(vgbench("verify", "--json"))["ok"]
-    assert vgbench("verify", "--format", "markdown", "--record").startswith("### ✓")
-    rows = json.loads(vgbench("leaderboard", "--json"))
+    assert json.loads(vgbench("verify", *board, "--json"))["ok"]
+    assert vgbench("verify", *board, "--format", "markdown", "--record").startswith("### ✓")
+    rows = json.loads(vgbench("leaderboard", *board, "--json"))
     assert {row["slug"] for row in rows} == set(slugs)
-    for form in ("table", "markdown", "csv"):
-        assert slugs[0] in vgbench("leaderboard", "--format", form)
-    vgbench("leaderboard", "build")
+    for form in ("table", "markdown", "csv", "latex"):
+        assert slugs[0] in vgbench("leaderboard", *board, "--format", form)
+    (folder / "board" / "leaderboard" / "leaderboard.parquet").unlink()
+    vgbench("leaderboard", *board, "build")
+    assert (folder / "board" / "leaderboard" / "leaderboard.parquet").is_file()
+    vgbench("leaderboard", *board, "site")
+    assert slugs[0] in (folder / "board" / "leaderboard" / "index.html").read_text("utf-8")
     vgbench("datasets", "list")
-    commands = _commands()
-    if "compare" in commands:
-        assert json.loads(vgbench("compare", *slugs, "--json"))
-    if "site" in _commands("leaderboard"):
-        vgbench("leaderboard", "site")
-    vgbench("withdraw", slugs[0], "--reason", "made of random numbers")
+    page = folder / "compared.html"
+    found = json.loads(vgbench("compare", *slugs, *board, "--html", page, "--json"))
+    assert found["verdict"] in page.read_text("utf-8")
+    page = folder / "report.html"
+    for evaluation in (slugs[0], files[1]):  # an entry, and descriptors that are not entered
+        vgbench("report", evaluation, *board, "-d", "demo-city/val", "-o", page)
+        assert "<html" in page.read_text("utf-8")
+        page.unlink()
+    vgbench("withdraw", slugs[0], "--reason", "made of random numbers", *board)
+    rows = json.loads(vgbench("leaderboard", *board, "--json"))
+    assert [row["slug"] for row in rows] == slugs[1:]
     vgbench("evaluate", "thumbnail", "-d", "demo-city/val", "--no-submit")
+    refused = vgbench("evaluate", "reference", "-d", "demo-city/val", *board, "--json", code=1)
+    assert "pip install torch torchvision" in json.loads(refused)["error"]["message"]
 
 
-def test_submit_verify_compare_and_leaderboard_work_without_torch(
+PYTHON = """
+import sys
+import vgbench
+
+one, other = sys.argv[1:]
+dataset = vgbench.load_dataset("demo-city", "val")
+results = []
+for file in (one, other):
+    results.append(vgbench.score(vgbench.read_descriptors([file]).split(dataset), dataset))
+    assert vgbench.submit(results[-1], "mine").status == "verified"
+assert vgbench.compare(*results).to_json()["results"] == (
+    vgbench.compare("mine", "mine-r2").to_json()["results"]
+)
+assert vgbench.load_leaderboard().slug.tolist() == ["mine", "mine-r2"]
+assert "torch" not in sys.modules
+"""
+
+
+def test_the_python_interface_works_without_torch(without: Run, descriptors: list[Path]) -> None:
+    done = without("-c", PYTHON, *descriptors)
+    assert done.returncode == 0, done.stderr
+
+
+def test_submit_verify_compare_report_and_leaderboard_work_without_torch(
     without: Run, descriptors: list[Path]
 ) -> None:
     _exercise(without, descriptors)

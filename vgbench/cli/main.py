@@ -95,6 +95,16 @@ def run(arguments: list[str] | None = None) -> None:
         where = "" if error.filename is None else f" {os.fspath(error.filename)}"
         _fail("OSError", f"Cannot use{where}: {reason}.", as_json)
         sys.exit(1)
+    except ModuleNotFoundError as error:
+        # Where only the board is kept, as the workflows do, there is neither of these.
+        if error.name not in ("torch", "torchvision"):
+            raise
+        message = (
+            f"This needs {error.name}, which is not installed: pip install torch torchvision. "
+            f"Submitting descriptors, comparing and the leaderboard need neither."
+        )
+        _fail("ModuleNotFoundError", message, as_json)
+        sys.exit(1)
     except MemoryError:
         _fail("MemoryError", "There is not enough memory for this.", as_json)
         sys.exit(1)
