@@ -109,9 +109,9 @@ def opened(browser: Any) -> Iterator[Opened]:
         own = path.as_uri()
         allowed = (own, "data:", "file:") if files else (own, "data:")
         page.on("request", lambda r: seen.extend([r.url] * (not r.url.startswith(allowed))))
-        page.on("console", lambda m: seen.append(m.text) if m.type in ("error", "warning") else 0)
+        page.on("console", lambda m: seen.extend([m.text] * (m.type in ("error", "warning"))))
         page.on("pageerror", lambda error: seen.append(str(error)))
-        page.on("dialog", lambda dialog: (seen.append(dialog.message), dialog.dismiss()))
+        page.on("dialog", lambda dialog: seen.extend([dialog.message] * (not dialog.dismiss())))
         page.goto(own + fragment)
         return page
 
@@ -166,9 +166,12 @@ def test_a_hundred_queries_are_there_at_once_and_thousands_when_one_comes_near(
     assert shown(page) == expected[:100]
     lengths = [100]
     for _ in range(5):
-        page.evaluate("scrollTo(0, document.documentElement.scrollHeight)")
         page.wait_for_function(
-            f"() => document.querySelectorAll('#rows > .query').length > {lengths[-1]}"
+            """(before) => {
+              scrollTo(0, document.documentElement.scrollHeight);
+              return document.querySelectorAll("#rows > .query").length > before;
+            }""",
+            arg=lengths[-1],
         )
         lengths.append(len(shown(page)))
     assert lengths[-1] < 1000
@@ -248,11 +251,16 @@ def test_a_query_has_an_address(long: Path, many: Evaluation, opened: Opened) ->
     assert page.evaluate("document.activeElement.id") == f"q{far}"
     assert page.locator(f"#q{far}").is_visible()
     page.wait_for_function(
-        f"() => Math.abs(document.getElementById('q{far}').getBoundingClientRect().top) < innerHeight"
+        "() => Math.abs(document.activeElement.getBoundingClientRect().top) < innerHeight"
     )
+    assert shown(page) == order_of(many)[2475 : 2475 + len(shown(page))]  # not all before it
+    page.get_by_role("button", name="Show those before").click()
+    assert shown(page)[:50] == order_of(many)[2450:2500]
     near = order_of(many)[3]
     page.evaluate(f"location.hash = 'q{near}'")
     page.wait_for_function(f"() => document.activeElement.id === 'q{near}'")
+    assert shown(page)[:100] == order_of(many)[:100]
+    assert page.get_by_role("button", name="Show those before").count() == 0
     page.evaluate("location.hash = 'q99999'")  # nobody's: nothing happens
     page.evaluate("location.hash = '__proto__'")
 

@@ -4,7 +4,7 @@
   // them, hides what a filter leaves out, and shows a query on the map.
   const data = JSON.parse(document.getElementById("data").textContent);
   const $ = (selector, within = document) => within.querySelector(selector);
-  const form = $(".controls"), list = $("#rows"), more = $("#more"), said = $("#said"), map = $(".map");
+  const form = $(".controls"), list = $("#rows"), earlier = $("#earlier"), more = $("#more"), said = $("#said"), map = $(".map");
   const template = $("#row").content.firstElementChild, skeleton = $("li", template);
   const STEP = 25;
   const at = Object.fromEntries(data.fields.map((field, index) => [field, index]));
@@ -15,7 +15,7 @@
   for (const image of list.querySelectorAll("img[src]")) sources.set(image.dataset.image, image.getAttribute("src"));
 
   let order = data.queries.map((_, place) => place);
-  let shown = list.childElementCount;
+  let start = 0, end = list.childElementCount; // what of the order is drawn
 
   // ---- rows ------------------------------------------------------------------------------------
   function picture(image, key) {
@@ -54,14 +54,33 @@
     return made;
   }
 
+  function rows(from, to) {
+    const made = document.createDocumentFragment();
+    for (const place of order.slice(from, to)) made.append(row(place));
+    return made;
+  }
+
   function append(count) {
-    const rows = document.createDocumentFragment();
-    for (const place of order.slice(shown, shown + count)) rows.append(row(place));
-    shown = Math.min(order.length, shown + count);
-    list.append(rows);
-    more.hidden = shown >= order.length;
+    const from = end;
+    end = Math.min(order.length, end + count);
+    list.append(rows(from, end));
+    earlier.hidden = start === 0;
+    more.hidden = end >= order.length;
     observer.unobserve(more);
     if (!more.hidden) observer.observe(more); // says at once whether it is still near
+  }
+
+  function prepend(count) {
+    const to = start;
+    start = Math.max(0, start - count);
+    list.prepend(rows(start, to));
+    earlier.hidden = start === 0;
+  }
+
+  function draw(from) {
+    start = end = from;
+    list.replaceChildren();
+    append(data.limit);
   }
 
   const observer = new IntersectionObserver((entries) => {
@@ -77,9 +96,7 @@
       (!condition || query[at.condition] === condition)
         && (!result || query[at.ok] === (result === "hit" ? 1 : 0))
         && query[at.name].toLowerCase().includes(words) ? [place] : []);
-    shown = 0;
-    list.replaceChildren();
-    append(data.limit);
+    draw(0);
     count();
   }
 
@@ -115,7 +132,9 @@
   function go(place) {
     if (!order.includes(place)) { form.reset(); filter(); }
     const position = order.indexOf(place);
-    if (position >= shown) append(position + 1 - shown);
+    // One far off is not worth the thousands before it: the list begins a little before it.
+    if (position < start || position >= end + 4 * STEP) draw(Math.max(0, position - STEP));
+    else if (position >= end) append(position + 1 - end);
     locate(place);
     const target = document.getElementById(`q${data.queries[place][at.index]}`);
     target.scrollIntoView({ block: "start" });
@@ -148,6 +167,7 @@
   form.addEventListener("input", filter);
   form.addEventListener("submit", (event) => event.preventDefault());
   $("button", more).addEventListener("click", () => append(STEP));
+  $("button", earlier).addEventListener("click", () => prepend(STEP));
 
   function linked() {
     const place = /^#q\d+$/.test(location.hash) ? placeOf.get(Number(location.hash.slice(2))) : undefined;
