@@ -2,11 +2,116 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import subprocess
+import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import pytest
+from PIL import Image
+
 Vgbench = Callable[..., Any]
+
+SMALL = (
+    "--set", "data.places_per_batch=4", "--set", "data.image_size=[32, 48]",
+    "--set", "network.weights=random", "--set", "precision=float32", "--set", "layout=contiguous",
+)  # fmt: skip
+
+
+@pytest.fixture
+def streets(tmp_path: Path) -> Path:
+    """Four places with four noisy pictures of one colour each, and two more of each as val/."""
+    random = np.random.default_rng(0)
+    for place in range(4):
+        colour = random.integers(0, 256, 3)
+        for number in range(6):
+            pixels = np.clip(colour + random.normal(0, 20, (32, 48, 3)), 0, 255).astype(np.uint8)
+            name = f"@{500_000 + 100 * place:.2f}@{4_000_000 + number:.2f}@@@@@@@@{place:03}@.jpg"
+            role = ("database", "queries")[number - 4] if number > 3 else ""
+            folder = tmp_path / "streets" / (f"val/{role}" if role else "train/here")
+            folder.mkdir(parents=True, exist_ok=True)
+            Image.fromarray(pixels).save(folder / name, quality=90)
+    return tmp_path / "streets"
+
+
+def test_one_that_fails_stops_no_other_and_the_same_command_repeats_nothing(
+    vgbench: Vgbench, streets: Path, tmp_path: Path
+) -> None:
+    pytest.importorskip("lightning")
+    command = (
+        "study", "adam", "base", "--data", streets, "--on", streets / "val", "-o",
+        tmp_path / "study", *SMALL, "--set", "epochs=1", "--set", "optimizer.momentum=0.5",
+    )  # fmt: skip
+    first = vgbench(*command, "--json")
+    assert first.code == 1
+    assert "1 of 2 recipes failed" in first.err
+    assert "adam has no optimizer.momentum" in first.err
+    document = first.document
+    assert list(document["runs"]) == ["base"]
+    evaluation = document["runs"]["base"]["evaluations"][0]
+    assert (evaluation["dataset"], len(evaluation["first_hits"])) == ("streets", 4)
+    assert (tmp_path / "study" / "figures" / "table-1.svg").is_file()
+    weights = tmp_path / "study" / "base" / "model.safetensors"
+    before = weights.stat().st_mtime_ns
+    again = vgbench(*command)
+    assert again.code == 1
+    assert weights.stat().st_mtime_ns == before
+    assert "Epoch" not in again.err
+    assert "Table 1" in again.out
+    assert max(map(len, again.out.splitlines())) <= 80
+    other = vgbench("study", "base", "-o", tmp_path / "study", "--data", streets, *SMALL)
+    assert other.code == 2
+    assert "holds a study that was told otherwise" in other.err
+
+
+def test_results_are_shown_and_a_page_written_without_torch(
+    vgbench: Vgbench, tmp_path: Path
+) -> None:
+    from vgbench.study.results import Study, write_study
+
+    write_study(Study("demo-city", None, ("epochs=2",)), tmp_path / "results.json")
+    code = (
+        "import sys\n"
+        "sys.modules['torch'] = sys.modules['lightning'] = None\n"
+        "from vgbench.cli.main import run; run()"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, "study", "--results", tmp_path / "results.json", "--page",
+         tmp_path / "docs" / "study.md"],
+        capture_output=True, text=True,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert "Table 7: augmentations" in done.stdout
+    assert "28.32" in (tmp_path / "docs" / "study.md").read_text()
+    mixed = vgbench("study", "base", "--results", tmp_path / "results.json")
+    assert (mixed.code, "it cannot change base" in mixed.err) == (2, True)
+    (tmp_path / "broken.json").write_text("{}")
+    broken = vgbench("study", "--results", tmp_path / "broken.json", "--json")
+    assert broken.code == 1
+    assert "cannot be read as a study's results" in broken.document["error"]["message"]
+
+
+def test_an_interrupt_says_how_to_go_on(streets: Path, tmp_path: Path) -> None:
+    pytest.importorskip("lightning")
+    process = subprocess.Popen(
+        [sys.executable, "-m", "vgbench", "study", "base", "base-gem", "--data", streets, "--on",
+         streets / "val", "-o", tmp_path / "study", *SMALL, "--set", "epochs=500"],
+        stderr=subprocess.PIPE, text=True, start_new_session=True,
+    )  # fmt: skip
+    while not (tmp_path / "study" / "base" / "checkpoints" / "last.ckpt").exists():
+        assert process.poll() is None
+        time.sleep(0.05)
+    os.killpg(process.pid, signal.SIGINT)
+    _, said = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "The same command goes on from here" in said
+    assert "Traceback" not in said
+    assert not (tmp_path / "study" / "base-gem").exists()
 
 
 def test_mistakes_are_explained_before_anything_is_trained(
@@ -15,6 +120,7 @@ def test_mistakes_are_explained_before_anything_is_trained(
     for arguments, said, code in (
         (["studdy"], "Did you mean study?", 2),
         (["--set", "lr=1"], "Did you mean optimizer.lr?", 2),
+        (["--page", tmp_path / "study.txt"], "names the Markdown file", 2),
         (["--data", tmp_path / "nowhere"], "no dataset and no folder", 1),
         (["--data", city, "--on", "tokio-xs"], "Did you mean tokyo-xs", 1),
     ):
