@@ -94,6 +94,21 @@ def test_equal_methods_are_called_different_on_one_board_in_twenty_at_most() -> 
     assert wrong / 2000 <= 0.05 + 3 * np.sqrt(0.05 * 0.95 / 2000)
 
 
+def test_equal_methods_stay_equal_beside_others_that_are_really_better() -> None:
+    """Three equally good ones and three equally bad ones: an error is what is not true of them."""
+    random = np.random.default_rng(1)
+    wrong = apart = 0
+    for _ in range(2000):
+        chance = random.beta(2, 2, 315)
+        strong, weak = (random.random((3, 315)) < chance**power for power in (0.7, 1.6))
+        found = standings(np.concatenate([strong, weak]))
+        # A strong one that anything beats, or a weak one that beats anything.
+        wrong += bool((found.rank_low[:3] > 1).any() or (found.rank_high[3:] < 6).any())
+        apart += bool((found.rank_high[:3] == 3).all() and (found.rank_low[3:] == 4).all())
+    assert wrong / 2000 <= 0.05 + 3 * np.sqrt(0.05 * 0.95 / 2000)
+    assert apart / 2000 > 0.5, "what is different was not told apart: the test says little"
+
+
 @pytest.mark.slow
 def test_a_thousand_entries_take_seconds_at_most() -> None:
     board = _board(0, 1000, 1000)

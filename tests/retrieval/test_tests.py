@@ -54,6 +54,19 @@ def test_holm_of_nothing_is_nothing() -> None:
     assert holm([]).shape == (0,)
 
 
+def test_holm_keeps_the_family_wise_error_at_5_of_100_whatever_else_is_true() -> None:
+    """20,000 families of 10 tests of which some are of nothing: their p-values are uniform."""
+    families = 20_000
+    random = np.random.default_rng(1)
+    for nothing in (1, 6, 10):
+        p_values = random.random((families, 10)) * np.where(np.arange(10) < nothing, 1.0, 1e-6)
+        adjusted = np.array([holm(family) for family in p_values])
+        errors = (adjusted[:, :nothing] < 0.05).any(axis=1).mean()
+        assert 0.044 <= errors <= 0.05 + 3 * np.sqrt(0.05 * 0.95 / families), (nothing, errors)
+        assert (adjusted[:, nothing:] < 0.05).all()
+    assert (p_values < 0.05).any(axis=1).mean() > 0.35, "uncorrected, two boards in five are wrong"
+
+
 def test_every_count_is_possible_as_it_would_be_printed() -> None:
     for queries in (7, 105, 240, 315, 1000):
         for count in range(queries + 1):
@@ -95,3 +108,17 @@ def test_wilson_intervals_hold_what_they_promise_on_average() -> None:
     truth = random.uniform(0.05, 0.95, 20_000)
     low, high = wilson_interval(random.binomial(315, truth), 315)
     assert 0.94 <= np.mean((low <= truth) & (truth <= high)) <= 0.96
+
+
+@pytest.mark.parametrize("queries", [240, 315, 1000])
+@pytest.mark.parametrize("truth", [0.1, 0.35, 0.5, 0.8, 0.95])
+def test_the_interval_of_one_recall_holds_it_on_94_to_96_of_100_of_20_000_boards(
+    queries: int, truth: float
+) -> None:
+    """Of recalls within two points: counts are whole, so at one alone the share jumps about."""
+    from vgbench.retrieval.statistics import wilson_interval
+
+    random = np.random.default_rng(queries)
+    near = truth + random.uniform(-0.02, 0.02, 20_000)
+    low, high = wilson_interval(random.binomial(queries, near), queries)
+    assert 0.94 <= np.mean((low <= near) & (near <= high)) <= 0.96
