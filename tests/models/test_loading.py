@@ -113,6 +113,38 @@ def test_every_architecture_is_recognised_and_loaded_exactly_from_every_kind_of_
         assert not model.is_reference
 
 
+def test_lightnings_checkpoint_of_the_study_loads_and_one_renamed_key_is_refused_naming_both(
+    tmp_path: Path, study: State
+) -> None:
+    names = {key.rpartition(".")[0] for key in study}
+    assert {"model.0", "model.1", "pooling", "fc"} <= names  # its layout, and no other
+    assert {int(key.split(".")[1]) for key in study if key.startswith("model.")} == {0, 1, 4, 5}
+    path = saved(tmp_path / "epoch=9.ckpt", lightning(study))
+    assert load_model(path).architecture == STUDY
+    for key in ("fc.weight", "model.4.0.conv1.weight", "model.1.running_mean", "pooling.p"):
+        renamed = key.replace(".", "_", 1)
+        state = {renamed if name == key else name: value for name, value in study.items()}
+        for arch in (STUDY, None):
+            message = refusal(saved(path, lightning(state)), arch)
+            assert renamed in message, arch
+            if arch or key != "pooling.p":  # without its exponent it looks like average pooling
+                assert f"  {key}\n" in message, arch
+
+
+@pytest.mark.parametrize("attribute", ["network", "model", "backbone", "net._orig_mod"])
+def test_the_attribute_of_a_training_module_before_all_names_is_no_part_of_them(
+    attribute: str, tmp_path: Path, study: State
+) -> None:
+    state = {f"{attribute}.{key}": value for key, value in study.items()}
+    model = load_model(saved(tmp_path / "last.ckpt", lightning(state)))
+    assert model.architecture == STUDY
+    assert_same_weights(model, study)
+    state[f"{attribute}.fc.weigth"] = state.pop(f"{attribute}.fc.weight")
+    assert "'fc.weigth' in the file ↔ 'fc.weight'" in refusal(
+        saved(tmp_path / "odd.ckpt", lightning(state))
+    )
+
+
 @pytest.mark.parametrize("arch", [*ARCHITECTURES, *HEAVY, "resnet101(layer3)+gem+fc8"])
 def test_every_architecture_is_recognised_from_names_and_shapes_alone(arch: str) -> None:
     with torch.device("meta"):

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -23,3 +25,23 @@ def tiny_city(tmp_path_factory: pytest.TempPathFactory) -> Path:
         role = "queries" if number % 4 == 0 else "database"
         shutil.copy(path, folder / "val" / role)
     return folder
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _one_thread() -> Iterator[None]:
+    """Compute in one thread, here and in processes that tests start.
+
+    Images are so small here that threads mostly wait for one another, for seconds on a machine that
+    has other work; and how many there are decides the last bit of a sum.
+    """
+    import torch
+
+    before, variable = torch.get_num_threads(), os.environ.get("OMP_NUM_THREADS")
+    torch.set_num_threads(1)
+    os.environ["OMP_NUM_THREADS"] = "1"
+    yield
+    torch.set_num_threads(before)
+    if variable is None:
+        del os.environ["OMP_NUM_THREADS"]
+    else:
+        os.environ["OMP_NUM_THREADS"] = variable

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import itertools
 import json
 import pickle
 import re
@@ -31,6 +32,9 @@ WRAPPERS = ("state_dict", "model_state_dict")
 PREFIXES = ("module.", "_orig_mod.")
 """What DataParallel and torch.compile put before every name."""
 
+BACKBONES, HEADS = ("model.", "backbone."), ("pooling.", "fc.", "aggregation.")
+"""What the names of vgbench's networks begin with."""
+
 _SNIPPET = """\
 If you trust its origin, convert it once, where it was made, to a file that holds weights only:
     import torch
@@ -46,7 +50,8 @@ class Checkpoint:
     Attributes
     ----------
     tensors
-        Parameters and buffers by name, on the CPU, without a common wrapper prefix.
+        Parameters and buffers by name, on the CPU, without a prefix that wrappers or training put
+        before all of them.
     metadata
         The text pairs in a safetensors header; empty for other files.
     digest
@@ -239,9 +244,26 @@ def _state_dictionary(content: Any, path: Path) -> dict[str, Tensor]:
             + ("\nIt holds nothing." if not content else "")
         )
     tensors: dict[str, Tensor] = dict(content)
-    while prefix := next((p for p in PREFIXES if all(key.startswith(p) for key in tensors)), None):
+    while prefix := _common_prefix(tensors):
         tensors = {key[len(prefix) :]: value for key, value in tensors.items()}
     return tensors
+
+
+def _common_prefix(tensors: Mapping[str, Tensor]) -> str | None:
+    """What stands before every name and is not part of it, such as a training module's attribute.
+
+    ``network.fc.weight`` is in a checkpoint of a Lightning module that keeps the network as
+    ``self.network``. Words that all names share are taken for such only when backbone and head are
+    both recognised behind them.
+    """
+    columns = zip(*(key.split(".")[:-1] for key in tensors), strict=False)
+    words = [column[0] for column in itertools.takewhile(lambda one: len({*one}) == 1, columns)]
+    for count in range(1, len(words) + 1):
+        prefix = "".join(f"{word}." for word in words[:count])
+        inner = [key[len(prefix) :] for key in tensors]
+        if all(any(key.startswith(part) for key in inner) for part in (BACKBONES, HEADS)):
+            return prefix
+    return f"{words[0]}." if words and f"{words[0]}." in PREFIXES else None
 
 
 def _not_weights(path: Path, start: bytes) -> str:

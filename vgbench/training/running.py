@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
 MOST_WORKERS = 8
 LOG_EVERY = 10
+"""Steps from one logged loss to the next; fewer when an epoch has fewer."""
 
 
 def train(
@@ -253,12 +254,12 @@ class _Training:
         interrupts = Interrupts()
         try:
             with _quiet_lightning(), interrupts.watched():
-                self._trainer(way, interrupts).fit(module, ckpt_path=checkpoint)
+                self._trainer(way, interrupts, len(places)).fit(module, ckpt_path=checkpoint)
         except KeyboardInterrupt:
             note(f"Stopped. The same command goes on from the last whole epoch in {self.folder}.")
             raise
 
-    def _trainer(self, way: Way, interrupts: Callback) -> Trainer:
+    def _trainer(self, way: Way, interrupts: Callback, places: int) -> Trainer:
         from lightning.pytorch import Trainer
         from lightning.pytorch.callbacks import EarlyStopping
         from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
@@ -287,6 +288,7 @@ class _Training:
         callbacks.append(Keeping(self.folder, recall))
         precision: Any = LIGHTNING[way.precision]
         starts = len(list((self.folder / "steps").glob("*")))
+        batches = places // (self.recipe.places_per_batch * self.devices)
         return Trainer(
             accelerator={"cuda": "gpu"}.get(self.device, self.device),
             devices=self.devices,
@@ -300,7 +302,7 @@ class _Training:
                 TensorBoardLogger(self.folder, name="tensorboard", version=""),
                 CSVLogger(self.folder, name="steps", version=f"start_{starts}"),
             ],
-            log_every_n_steps=LOG_EVERY,
+            log_every_n_steps=min(LOG_EVERY, batches),
             enable_progress_bar=False,
             enable_model_summary=False,
             use_distributed_sampler=False,
