@@ -464,7 +464,9 @@ def test_archives_are_known_by_their_first_bytes() -> None:
         refuse_no_archive(file.getvalue()[:512], "text/html")
     refuse_no_archive(zip_of(1)[:512], "text/html")
     with pytest.raises(TransferError, match="text/plain that begins b'hello'"):
-        refuse_no_archive(b"hello", "text/plain")
+        refuse_no_archive(b"hello", "text/plain\x1b[31m; charset=utf-8")
+    with pytest.raises(TransferError, match="gives something that begins"):
+        refuse_no_archive(b"\x1b[31m", "\x1b]0;title\x07")
 
 
 @pytest.mark.parametrize("seed", range(40))

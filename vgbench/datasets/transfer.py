@@ -224,7 +224,9 @@ def refuse_no_archive(head: bytes, content_type: str) -> None:
         title = " ".join(found[1].decode("utf-8", "replace").split())[:80] if found else ""
         raise TransferError("it gives a web page" + (f", {title!r}" if title else "")
                             + ", not an archive")  # fmt: skip
-    what = f"{content_type or 'something'} that begins {bytes(head[:8])!r}" if head else "no bytes"
+    # The server's words end up on a terminal: letters only.
+    kind = re.sub(r"(?as)[^\w.+/-].*", "", content_type) or "something"
+    what = f"{kind} that begins {bytes(head[:8])!r}" if head else "no bytes"
     raise TransferError(f"it gives {what}, not a zip or tar archive")
 
 
