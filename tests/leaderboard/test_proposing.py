@@ -9,8 +9,10 @@ from pathlib import Path
 
 import pytest
 
+from vgbench.leaderboard.entry import Card, Entry
 from vgbench.leaderboard.proposing import next_steps
 from vgbench.leaderboard.pull_requests import verify_change
+from vgbench.leaderboard.submission import write_submission
 
 
 def _git(folder: Path, *arguments: str) -> str:
@@ -104,6 +106,54 @@ def test_elsewhere_than_at_the_top_the_lines_begin_with_going_there(
     monkeypatch.chdir(tmp_path)
     lines = next_steps(folder, "add-mine", "Add mine")
     assert lines[1].strip() == f"cd {repository.resolve()}"
+
+
+def test_an_entry_that_would_supersede_or_withdraw_somebody_elses_is_not_proposed(
+    repository: Path,
+    submit: Callable[..., Path],
+    make_entry: Callable[..., object],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def entry(seed: int) -> object:
+        return make_entry(seed, dataset="elsewhere", status="unverified")
+
+    first = submit("net", entry(0))
+    _git(repository, "add", "submissions")
+    _git(repository, "commit", "-q", "-m", "net", "--author", "Other <other@example.org>")
+    second = submit("net", entry(1))
+    for folder, verb in ((second, "superseded"), (first, "withdrawn")):
+        said = next_steps(folder, "branch", "message")
+        assert max(map(len, said)) <= 79
+        text = " ".join(said)
+        assert "refused: net was added by Other <other@example.org>" in text
+        assert f"{verb} only by who added it (git says that you are a@example.org)" in text
+        assert "git add" not in text and ("choose another name" in text) == (folder == second)
+    # The pull request would have said the same; and Other may do it.
+    _git(repository, "checkout", "-q", "-b", "branch")
+    _git(repository, "add", "submissions")
+    _git(repository, "commit", "-q", "-m", "net again")
+    assert "it would supersede net" in " ".join(verify_change(repository, "main").problems or ())
+    monkeypatch.setenv("GIT_AUTHOR_EMAIL", "Other@example.org")
+    assert "git add submissions/net" in " ".join(next_steps(first, "branch", "message"))
+
+
+def test_a_shallow_clone_accuses_nobody(
+    repository: Path,
+    submit: Callable[..., Path],
+    make_entry: Callable[..., Entry],
+    tmp_path: Path,
+) -> None:
+    submit("net", make_entry(dataset="elsewhere", status="unverified"))
+    _git(repository, "add", "submissions")
+    _git(repository, "commit", "-q", "-m", "net")
+    _git(repository, "commit", "-q", "--allow-empty", "-m", "x", "--author", "O <o@example.org>")
+    _git(repository, "push", "-q", "origin", "main")
+    _git(tmp_path, "clone", "-q", "--depth", "1", f"file://{tmp_path}/origin.git", "shallow")
+    shallow = tmp_path / "shallow"
+    again = make_entry(1, dataset="elsewhere", status="unverified")
+    folder = write_submission(Card("net"), [again], shallow)
+    assert folder.name == "net-r2"
+    assert "git add submissions/net-r2" in " ".join(next_steps(folder, "branch", "message"))
 
 
 def test_outside_of_git_and_where_git_ignores_it_nothing_is_proposed(

@@ -103,7 +103,10 @@ def read_proposal(root: Path, ref: str) -> Proposal:
     return Proposal(
         changes=changes,
         existing=frozenset(existing),
-        added_by={slug: _added_by(top, base, inside, slug) for slug in sorted(owned & existing)},
+        added_by={
+            slug: added_by(top, f"{inside}submissions/{slug}", base)
+            for slug in sorted(owned & existing)
+        },
         authors=frozenset(
             (ask_git(top, "log", "--format=%ae", f"{base}..HEAD") or "").casefold().split()
         ),
@@ -166,15 +169,16 @@ def ask_git(folder: Path, *arguments: str, literal: bool = True) -> str | None:
     return done.stdout.decode("utf-8", "surrogateescape") if done.returncode == 0 else None
 
 
-def _show(top: Path, commit: str, path: str) -> str | None:
-    return ask_git(top, "cat-file", "blob", f"{commit}:{path}")
-
-
-def _added_by(top: Path, base: str, inside: str, slug: str) -> Person:
-    path = f"{inside}submissions/{slug}/{SUBMISSION_FILE}"
-    found = ask_git(top, "log", "--diff-filter=A", "--format=%an%x00%ae", base, "--", path) or ""
+def added_by(top: Path, folder: str, commit: str = "HEAD") -> Person:
+    """Who added an entry's folder, as the history of a commit tells; an empty name for nobody."""
+    path = f"{folder}/{SUBMISSION_FILE}"
+    found = ask_git(top, "log", "--diff-filter=A", "--format=%an%x00%ae", commit, "--", path) or ""
     name, _, address = (found.splitlines() or [""])[-1].partition("\0")
     return Person(name, address)
+
+
+def _show(top: Path, commit: str, path: str) -> str | None:
+    return ask_git(top, "cat-file", "blob", f"{commit}:{path}")
 
 
 def _moved(top: Path, base: str, path: str) -> list[str]:
