@@ -8,8 +8,11 @@ from xml.etree import ElementTree
 
 import pytest
 
-from vgbench.study.page import page_text, write_page
+from vgbench.study.page import page_figures, page_text, write_page
 from vgbench.study.results import FILE, Study, read_study
+
+
+PAGE = Path(__file__).parents[2] / "docs" / "study.md"
 
 
 def _asked(small: Any) -> Study:
@@ -33,6 +36,16 @@ def test_the_page_comes_out_the_same_from_its_own_results(small: Any, tmp_path: 
     assert texts[0].replace("one/study", "two/study") == texts[1]
     for path in first[:-2]:
         ElementTree.parse(path)
+
+
+def test_the_repositorys_page_is_what_its_results_give() -> None:
+    if not PAGE.is_file():
+        pytest.skip("the documentation is not beside the tests")
+    study = read_study(PAGE.with_suffix("") / FILE)
+    figures = page_figures(study)
+    assert PAGE.read_text(encoding="utf-8") == page_text(study, PAGE, list(figures))
+    for name, text in figures.items():
+        assert (PAGE.with_suffix("") / name).read_text(encoding="utf-8") == text, name
 
 
 def test_every_figure_that_the_page_shows_is_there(small: Any, tmp_path: Path) -> None:

@@ -105,7 +105,8 @@ def page_text(study: Study, path: Path, figures: Sequence[str] = ()) -> str:
         measured={escape_markdown(where): _measured(study, where, figures)
                   for where in study.splits()},
         validation=escape_markdown(_common([r.validation or NONE for r in study.runs.values()])),
-        data=escape_markdown(_common([r.training_data for r in study.runs.values()])),
+        same_data=study.data == "gsv-xs",
+        on_data=_on_data(study),
         what_this_is=_what_this_is(study),
         command=_command(study, path),
         failures={escape_markdown(name): escape_markdown(reason)
@@ -318,11 +319,16 @@ def _misfits() -> list[tuple[str, int, float, float, float]]:
     return found
 
 
+def _on_data(study: Study) -> str:
+    names = _common([run.training_data for run in study.runs.values()])
+    return f" on {escape_markdown(names)}" if study.runs else ""
+
+
 def _what_this_is(study: Study) -> str:
     """In words: data, what the networks started from, size of images, epochs, batches, seconds."""
     runs = list(study.runs.values())
     if not runs:
-        return "nothing was trained yet."
+        return "nothing was trained yet; the command above does it."
 
     def value(key: str) -> str:
         found = dict.fromkeys(str(run.values[key]) for run in runs)
