@@ -11,7 +11,6 @@ import pytest
 from vgbench.study.page import page_figures, page_text, write_page
 from vgbench.study.results import FILE, Study, read_study
 
-
 PAGE = Path(__file__).parents[2] / "docs" / "study.md"
 
 
