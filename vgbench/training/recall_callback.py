@@ -8,9 +8,11 @@ from typing import Any
 
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
+from lightning.pytorch.callbacks import EarlyStopping
 from torch import Tensor, nn
 
 from vgbench.datasets import Dataset, load_dataset
+from vgbench.errors import UsageError
 from vgbench.evaluation import Result, evaluate
 from vgbench.models.networks import DescriptorNetwork
 
@@ -19,8 +21,8 @@ class RecallCallback(Callback):
     """Evaluate a module on a split after each epoch, and log its recalls.
 
     Logs ``val/recall_1``, ``val/recall_5``, ``val/recall_10`` and ``val/recall_20``, in percent,
-    where `ModelCheckpoint` and `EarlyStopping` can monitor them. With several processes the first
-    evaluates and the others wait for its numbers.
+    where `ModelCheckpoint` and `EarlyStopping` can monitor them; give it before `EarlyStopping`.
+    With several processes the first evaluates and the others wait for its numbers.
 
     Parameters
     ----------
@@ -43,6 +45,11 @@ class RecallCallback(Callback):
         processes but one.
     recalls
         Its recalls, ``{1: 56.2, …}``, in every process; empty when the epoch was not evaluated.
+
+    Raises
+    ------
+    UsageError
+        When training starts and an `EarlyStopping` that monitors these recalls would come first.
 
     Examples
     --------
@@ -69,9 +76,26 @@ class RecallCallback(Callback):
         self.recalls: dict[int, float] = {}
         self.seconds = 0.0
 
+    def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        """See that nobody looks for a recall before it is there."""
+        callbacks: list[Any] = trainer.callbacks  # type: ignore[attr-defined]
+        for callback in callbacks[: callbacks.index(self)]:
+            if isinstance(callback, EarlyStopping) and callback.monitor.startswith(
+                f"{self.prefix}recall_"
+            ):
+                raise UsageError(
+                    f"Name RecallCallback before EarlyStopping({callback.monitor!r}) in the "
+                    "trainer's callbacks: Lightning calls them in this order, and the recall of an "
+                    "epoch must be known first."
+                )
+
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Evaluate, and log the recalls."""
-        last = trainer.should_stop or trainer.current_epoch + 1 == trainer.max_epochs
+        last = (
+            trainer.should_stop
+            or trainer.current_epoch + 1 == trainer.max_epochs
+            or trainer.global_step == trainer.max_steps
+        )
         if not last and (trainer.current_epoch + 1) % self.every:
             self.recalls, self.seconds = {}, 0.0
             return
