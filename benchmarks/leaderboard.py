@@ -7,7 +7,8 @@ own, 20 predictions a query, every hit counted again. The large table holds copi
 with outcomes drawn anew, and no submissions beside it. Commands run as processes whose output goes
 to a pipe. The best of some runs counts, in wall seconds and in CPU seconds of all cores, and as a
 multiple of the baseline: Python starting and importing NumPy and pyarrow, which every command does.
-Ends with status 1 when a limit is exceeded, or when a table kept up to date is not what a build
+A limit counts as kept when either kind of seconds keeps it, so a busy machine's clock decides
+nothing. Ends with status 1 when one is exceeded, or when a table kept up to date is not what a build
 gives. Needs about 300 MB of disk.
 """
 

@@ -55,6 +55,42 @@ def test_equal_rows_share_a_rank_and_the_next_is_counted_on() -> None:
     assert _labels(rows) == [("1", "x"), ("2=", "a"), ("2=", "b"), ("2=", "c"), ("5", "z")]
 
 
+@given(
+    st.lists(
+        st.tuples(
+            st.tuples(*[st.sampled_from([None, 0.0, 40.0, 50.0])] * 4),
+            st.sampled_from([{}, {}, {"withdrawn": "a bug"}, {"superseded_by": "later"}]),
+        ),
+        max_size=12,
+    ),
+    st.sampled_from([1, 5, 10, 20]),
+)
+def test_a_rank_counts_the_current_rows_that_are_better(
+    given_rows: list[tuple[tuple[float | None, ...], dict[str, str]]], n: int
+) -> None:
+    rows = [
+        make_row(f"s{i:02d}", recalls, **changes) for i, (recalls, changes) in enumerate(given_rows)
+    ]
+
+    def score(row: Row) -> list[float]:
+        order = [n, *(other for other in (1, 5, 10, 20) if other != n)]
+        return [-1 if row[f"recall_{k}"] is None else row[f"recall_{k}"] for k in order]
+
+    counted = [row for row in rows if row["withdrawn"] is row["superseded_by"] is None]
+    for ranking in rank_rows(rows, sort=f"R@{n}"):
+        shown = [place.row for place in ranking.places]
+        assert len(shown) == len(rows)
+        for before, after in zip(shown, shown[1:], strict=False):
+            assert (score(after), before["slug"]) <= (score(before), after["slug"])
+        for place in ranking.places:
+            if place.row in counted:
+                better = sum(score(row) > score(place.row) for row in counted)
+                assert place.rank == 1 + better
+                assert place.tied == (sum(score(row) == score(place.row) for row in counted) > 1)
+            else:
+                assert (place.rank, place.tied) == (None, False)
+
+
 def test_sorting_by_another_recall_ranks_by_it() -> None:
     rows = [make_row("a", (50, 60, 70, 80)), make_row("b", (40, 65, 70, 80))]
     assert _labels(rows, sort="R@5") == [("1", "b"), ("2", "a")]

@@ -1,13 +1,16 @@
 from __future__ import annotations
 
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import pyarrow.parquet as pq
 import pytest
 
 from vgbench.leaderboard.board import table_path
-from vgbench.leaderboard.columns import COLUMNS, PLAIN_COLUMNS
+from vgbench.leaderboard.columns import COLUMNS, PLAIN_COLUMNS, rows_to_arrow
 from vgbench.leaderboard.ranking import RANKED_COLUMNS, rank_rows
 from vgbench.leaderboard.reading import open_board
 from vgbench.leaderboard.stored import INDEX
@@ -71,6 +74,27 @@ def test_rows_become_whole_from_the_table_that_they_were_read_from(
     submit("0 comes first")
     table_path(board).unlink()
     assert [row["notes"] for row in opened.whole(opened.rows)] == ["first", "second", "first"]
+
+
+@pytest.mark.slow
+def test_a_hundred_thousand_rows_are_ranked_and_shown_quickly(two: None, board: Path) -> None:
+    import resource
+
+    held = read_board(board).rows
+    rows = [
+        held[i % 3] | {"slug": f"m{i}", "recall_1": i % 997 / 10, "tier": None}
+        for i in range(100_000)
+    ]
+    large = board / "large"
+    table_path(large).parent.mkdir(parents=True)
+    pq.write_table(rows_to_arrow(rows), table_path(large))
+    command = [sys.executable, "-m", "vgbench", "leaderboard", "--root", str(large)]
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    done = subprocess.run(command, check=True, capture_output=True, text=True)
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    assert "… and 66,567 more" in done.stdout
+    assert sum("  unverified" in line for line in done.stdout.splitlines()) == 200
+    assert after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime < 1.5
 
 
 def test_where_nothing_is_there_is_nothing_to_read(board: Path) -> None:
