@@ -8,8 +8,8 @@ with outcomes drawn anew, and no submissions beside it. Commands run as processe
 to a pipe. The best of some runs counts, in wall seconds and in CPU seconds of all cores, and as a
 multiple of the baseline: Python starting and importing NumPy and pyarrow, which every command does.
 A limit counts as kept when either kind of seconds keeps it, so a busy machine's clock decides
-nothing. Ends with status 1 when one is exceeded, or when a table kept up to date is not what a build
-gives. Needs about 300 MB of disk.
+nothing. Ends with status 1 when one is exceeded, or when a table kept up to date is not what a
+build gives. Needs about 300 MB of disk.
 """
 
 from __future__ import annotations

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from datetime import datetime, timezone
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -80,7 +81,7 @@ def test_a_rank_counts_the_current_rows_that_are_better(
     for ranking in rank_rows(rows, sort=f"R@{n}"):
         shown = [place.row for place in ranking.places]
         assert len(shown) == len(rows)
-        for before, after in zip(shown, shown[1:], strict=False):
+        for before, after in pairwise(shown):
             assert (score(after), before["slug"]) <= (score(before), after["slug"])
         for place in ranking.places:
             if place.row in counted:
