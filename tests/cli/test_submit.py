@@ -13,6 +13,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from vgbench.leaderboard import build
+
 Vgbench = Callable[..., object]
 
 
@@ -249,3 +251,61 @@ def test_in_a_git_work_tree_the_lines_that_propose_it_are_printed(
     ):
         assert f"  {line}\n" in ran.out, line
     assert "git" not in vgbench("submit", good, "--name", "mine").out
+
+
+def test_what_two_contributors_propose_by_the_printed_lines_never_conflicts(
+    vgbench: Vgbench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("GIT_CONFIG_SYSTEM", os.devnull)
+
+    def be(who: str) -> None:
+        for role in ("AUTHOR", "COMMITTER"):
+            monkeypatch.setenv(f"GIT_{role}_NAME", who)
+            monkeypatch.setenv(f"GIT_{role}_EMAIL", f"{who}@example.org")
+
+    def shell(lines: str, folder: Path) -> None:
+        done = subprocess.run(
+            ["bash", "-e", "-c", lines], cwd=folder, capture_output=True, text=True
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+
+    main = tmp_path / "main"
+    be("maintainer")
+    for folder in ("submissions", "leaderboard"):
+        (main / folder).mkdir(parents=True)
+        (main / folder / "README.md").write_text("x\n")
+    (main / ".gitignore").write_text(".vgbench.lock\n")
+    build(main)
+    shell("git init -q -b main && git add . && git commit -q -m start", main)
+    shell("git clone -q --bare main origin.git", tmp_path)
+    random = np.random.default_rng(0)
+    for who in ("alice", "bob"):
+        be(who)
+        shell(f"git clone -q origin.git {who}", tmp_path)
+        np.save(tmp_path / f"{who}.npy", random.random((252, 8), np.float32))
+        ran = vgbench(
+            "submit", tmp_path / f"{who}.npy", "-d", "demo-city/val", "--authors", who,
+            "--root", tmp_path / who,
+        )  # fmt: skip
+        assert ran.code == 0, ran.err
+        shell(ran.out.split("nothing of leaderboard/:\n")[1], tmp_path)
+        ran = vgbench("verify", "--root", tmp_path / who, "--changed-since", "origin/main")
+        assert ran.code == 0, ran.out
+    be("maintainer")
+    shell("git remote add origin ../origin.git && git fetch -q origin", main)
+    for who in ("alice", "bob"):
+        shell(f"git merge -q --no-edit origin/add-{who}", main)
+    build(main)
+    shell("git add leaderboard && git commit -q -m rebuilt && git push -q origin main", main)
+    # Alice goes on from there, and may withdraw what is hers and nothing else.
+    be("alice")
+    shell("git checkout -q main && git pull -q", tmp_path / "alice")
+    refused = vgbench("withdraw", "bob", "--reason", "x", "--root", tmp_path / "alice")
+    assert "would be refused" in refused.out and "bob@example.org" in refused.out
+    ran = vgbench("withdraw", "alice", "--reason", "a bug", "--root", tmp_path / "alice")
+    shell(ran.out.split("nothing of leaderboard/:\n")[1], tmp_path)
+    ran = vgbench("verify", "--root", tmp_path / "alice", "--changed-since", "origin/main")
+    assert ran.code == 0 and "it withdraws alice: a bug" in ran.out, ran.out
+    assert "submissions/bob/withdrawn.txt is not committed" in ran.out.replace("\n  ", " ")
