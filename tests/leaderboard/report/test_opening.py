@@ -65,6 +65,14 @@ def test_descriptors_are_scored_and_the_command_makes_the_same_again(
     assert found.command == f"vgbench report 'my net.npy' -d demo-city/test{tail}"
 
 
+def test_a_page_does_not_say_where_a_folder_is_on_ones_machine(
+    tmp_path: Path, city: Path, good_descriptors: NDArray[np.float32]
+) -> None:
+    np.save(tmp_path / "a.npy", good_descriptors)
+    found = open_evaluation(str(tmp_path / "a.npy"), str(city))
+    assert found.command == "vgbench report a.npy -d 'my city'"
+
+
 def test_more_predictions_are_made_of_descriptors_when_more_are_to_be_shown(tmp_path: Path) -> None:
     np.save(tmp_path / "a.npy", rows_of(5, "test"))
     assert open_evaluation(str(tmp_path / "a.npy"), top=33).rows.shape == (240, 33)

@@ -100,11 +100,15 @@ def _of_descriptors(
     result = score(descriptors.split(split), split, distance=distance or "l2", top=top)
     evaluation = read_evaluation(result)
     by = f" --distance {distance}" if distance else ""
+    # A folder by its name only: where it is on somebody's machine is not for the page's readers.
+    folder = Path(dataset).expanduser() if dataset else None
+    described = folder.resolve().name if folder and folder.is_dir() else evaluation.title
     return replace(
         evaluation,
         slug=slugify(descriptors.stem),
         name=clean_text(descriptors.stem),
-        command=f"vgbench report {shlex.quote(clean_text(path.name))} -d {evaluation.title}{by}",
+        command=f"vgbench report {shlex.quote(clean_text(path.name))} "
+        f"-d {shlex.quote(clean_text(described))}{by}",
     )
 
 
