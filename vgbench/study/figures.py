@@ -21,8 +21,9 @@ from vgbench.study.results import Evaluation, Study
 from vgbench.study.tables import rows_of
 from vgbench.training.run import Entry
 
-WIDTH, HEIGHT = 780, 412
+WIDTH, HEIGHT = 780, 424
 LEFT, RIGHT, TOP, BOTTOM = 52, 540, 44, 352
+WIDEST_LABEL = 68
 
 # Light and dark shades of blue, orange, green, purple, red, grey: told apart with any colour
 # vision, and each at least 3:1 against its background (WCAG 2.2, 1.4.11).
@@ -117,8 +118,12 @@ def size_figure(title: str, note: str, rows: Mapping[str, Sequence[Evaluation]])
     low, high = math.log2(min(pixels)), math.log2(max(pixels))
     parts = [_frame(title, note, "image size (height x width)", 100)]
     names = {_pixels(one): one.image_size for group in rows.values() for one in group}
+    before, lower = -math.inf, False
     for count, name in sorted(names.items()):
-        parts.append(_tick(_scaled(math.log2(count), low, high, LEFT + 30, RIGHT - 30), name))
+        x = _scaled(math.log2(count), low, high, LEFT + 30, RIGHT - 30)
+        lower = x - before < WIDEST_LABEL and not lower  # labels too near take turns
+        parts.append(_tick(x, name, 14 if lower else 0))
+        before = x
     for colour, (label, group) in enumerate(rows.items()):
         points = []
         for one in sorted(group, key=_pixels):
@@ -204,14 +209,16 @@ def _frame(title: str, note: str, below: str, top: float) -> Markup:
         )
     parts.append(
         Markup('<text class="middle" x="{}" y="{}">{}</text><text x="{}" y="{}">{}</text>').format(
-            (LEFT + RIGHT) // 2, BOTTOM + 34, below, 8, HEIGHT - 4, clean_text(note)
+            (LEFT + RIGHT) // 2, BOTTOM + 48, below, 8, HEIGHT - 4, clean_text(note)
         )
     )
     return Markup("").join(parts)
 
 
-def _tick(x: float, text: str) -> Markup:
-    return Markup('<text class="middle" x="{}" y="{}">{}</text>').format(_n(x), BOTTOM + 17, text)
+def _tick(x: float, text: str, down: int = 0) -> Markup:
+    return Markup('<text class="middle" x="{}" y="{}">{}</text>').format(
+        _n(x), BOTTOM + 17 + down, text
+    )
 
 
 def _svg(parts: Sequence[Markup], title: str) -> str:
