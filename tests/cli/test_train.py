@@ -62,7 +62,12 @@ def test_a_network_trains_and_its_weights_evaluate(
         "train", "study", "--data", streets, "-o", tmp_path / "run", *SMALL, "--max-steps", 3
     )
     assert "finished" in text.err
-    assert "best" in text.out
+    assert max(map(len, text.out.splitlines()[:-2])) <= 80
+    lines = text.out.splitlines()
+    assert [line.split()[0] for line in lines[:3]] == ["epoch", "1", "2"]
+    marked = next(line for line in lines if line.endswith("best"))
+    assert f"Weights of epoch {marked.split()[0]}: " in text.out
+    assert int(marked.split()[0]) == document["best_epoch"] + 1
     assert f"vgbench evaluate {tmp_path / 'run' / 'model.safetensors'}" in text.out
 
 

@@ -148,12 +148,14 @@ def train(
         print_json(run.to_json())
         return
     typer.echo(_table(run.curve, run.best_epoch))
-    typer.echo(f"\nWeights of epoch {run.best_epoch}: {run.model}")
+    kept = "" if run.best_epoch is None else f" of epoch {run.best_epoch + 1}"
+    typer.echo(f"\nWeights{kept}: {run.model}")
     typer.echo(f"Evaluate them: vgbench evaluate {run.model}")
 
 
 def _list(as_json: bool) -> None:
     from vgbench.cli.printing import print_json
+    from vgbench.models.architectures import parse_architecture
     from vgbench.training.recipes import load_recipe, recipe_names
 
     recipes = [load_recipe(name) for name in recipe_names()]
@@ -165,21 +167,22 @@ def _list(as_json: bool) -> None:
             ]
         )
         return
-    typer.echo(f"{'recipe':17} {'table':>5}  {'loss':16} {'optimizer':14} scheduler, augmentation")
+    typer.echo(f"{'recipe':17} {'table':>5}  pool {'loss':16} {'optimizer':12} scheduler, augment.")
     for one in recipes:
         rate = f"{one.optimizer.name} {one.optimizer.number('lr'):g}"
         rest = [p.name for p in (one.scheduler, one.augmentation) if p.name != "none"]
-        line = f"{one.name:17} {one.table or '':>5}  {one.loss.name:16} {rate:14} {' '.join(rest)}"
-        typer.echo(line.rstrip())
+        pooling = parse_architecture(one.architecture).pooling
+        line = f"{one.name:17} {one.table or '':>5}  {pooling:4} {one.loss.name:16} {rate:12} "
+        typer.echo((line + " ".join(rest)).rstrip())
 
 
 def _table(curve: list[dict[str, float]], best: int | None) -> str:
-    """The curve in columns, the best epoch marked."""
+    """The curve in columns, the best epoch marked; epochs are counted from 1 for people."""
     recalls = [n for n in (1, 5, 10, 20) if any(f"recall_{n}" in entry for entry in curve)]
     head = f"{'epoch':>5} {'loss':>10}" + "".join(f"{f'R@{n}':>7}" for n in recalls)
     lines = [head + f"{'seconds':>10}"]
     for entry in curve:
-        line = f"{int(entry['epoch']):>5} {entry['loss']:>10.4f}"
+        line = f"{int(entry['epoch']) + 1:>5} {entry['loss']:>10.4f}"
         for n in recalls:
             value = entry.get(f"recall_{n}")
             line += f"{'':>7}" if value is None else f"{value:>7.1f}"

@@ -2,7 +2,7 @@
 
 recipe.toml              the whole recipe, as it was resolved
 run.json                 data, seed, versions, seconds, the way it trained, digest of the model
-curve.csv                one row an epoch: loss, seconds, validation recalls
+curve.csv                one row an epoch, counted from 0: loss, seconds, validation recalls
 model.safetensors        weights of the best epoch; there when the run has finished
 checkpoints/last.ckpt    the state after the last epoch, from which a run goes on
 checkpoints/best.safetensors
