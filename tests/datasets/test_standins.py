@@ -144,10 +144,12 @@ def test_both_sets_are_downloaded_side_by_side_to_verified_datasets(
     monkeypatch.setenv("VGBENCH_MIRROR", f"{server.url}/mirror")
     done = vgbench("datasets", "download", "sf-xs", "tokyo-xs", "--json")
     assert sorted(path.name for path in root.iterdir()) == [
-        ".locks", "sf-xs", "sf-xs.lock.json", "tokyo-xs", "tokyo-xs.lock.json",
-    ]  # fmt: skip
+        ".locks",
+        *(f"{name}{end}" for name in paths for end in ("", ".lock.json", ".verified.json")),
+    ]
     for told, (name, path) in zip(done, paths.items(), strict=True):
         assert (told["name"], told["state"], told["bytes"]) == (name, "downloaded", sizes[name])
+        assert told["status"] == "verified"
         assert told["sha256"] == hashlib.sha256(path.read_bytes()).hexdigest()
         statuses = [r.status for r in server.log if r.path == f"/mirror/{path.name}"]
         assert statuses == [200, 206]  # gone on, not begun anew

@@ -8,6 +8,11 @@ import typer
 
 from vgbench.cli import options
 
+_STATUS = {
+    "verified": "Verified: numbers of images, UTM zone and box are as registered.",
+    "unknown": "Intact; not verified, as too little of it is registered.",
+}
+
 
 def download(
     names: Annotated[list[str], typer.Argument(metavar="NAME", show_default=False)],
@@ -29,7 +34,7 @@ def download(
     data_root: options.DataRoot = None,
     as_json: options.Json = False,
 ) -> None:
-    """Download datasets, unpack them and check them; an interrupted download goes on.
+    """Download, unpack and verify datasets; an interrupted download goes on.
 
     [bold]Example[/bold]
 
@@ -37,7 +42,7 @@ def download(
     """
     from vgbench.cli.dataset_text import counts_text, pin_text
     from vgbench.cli.printing import print_json
-    from vgbench.datasets import describe, download_datasets
+    from vgbench.datasets import describe, download_datasets, verify_dataset
 
     done = download_datasets(
         names,
@@ -46,8 +51,14 @@ def download(
         replace=replace,
         data_root=data_root,
     )
+    # An archive that contradicts the registry was refused: this records that it was verified.
+    status = {
+        dataset.name: verify_dataset(dataset.name, data_root=data_root).status
+        for dataset in done
+        if dataset.state == "downloaded"
+    }
     if as_json:
-        print_json([dataset.to_json() for dataset in done])
+        print_json([d.to_json() | {"status": status.get(d.name)} for d in done])
         return
     for dataset in done:
         typer.echo(f"{dataset.name}: {dataset.state}, {dataset.folder}")
@@ -63,5 +74,7 @@ def download(
                 typer.echo(
                     f"  {split.name}: {counts_text(split)}, ground truth {pin_text(split.pin)}"
                 )
+        if said := _STATUS.get(status.get(dataset.name, "")):
+            typer.echo(f"  {said}")
         if dataset.archive:
             typer.echo(f"  archive kept: {dataset.archive}")
