@@ -54,7 +54,8 @@ def test_all_are_there_and_small_where_the_budget_allows(evaluation: Evaluation)
 def test_a_smaller_budget_makes_smaller_pictures_and_then_fewer(evaluation: Evaluation) -> None:
     assert evaluation.images is not None
     paths = needed(evaluation, listed_queries(evaluation, 40, 5))
-    whole = sum(len(embed(evaluation.images, paths).sources[path]) for path in paths)
+    best = embed(evaluation.images, paths)
+    whole = sum(len(best.sources[path]) for path in paths)
     half = embed(evaluation.images, paths, whole // 2)
     assert half.grade in GRADES[1:] and not half.over_budget
     tiny = embed(evaluation.images, paths, whole // 50)

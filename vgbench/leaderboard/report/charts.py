@@ -18,7 +18,7 @@ from vgbench.leaderboard.report.reading import Evaluation
 from vgbench.retrieval.curves import Curve, recall_by_n, recall_by_threshold
 
 WIDTH, HEIGHT = 640, 320
-LEFT, RIGHT, TOP, BOTTOM = 48, 16, 16, 44
+LEFT, RIGHT, TOP, BOTTOM = 48, 22, 16, 44
 BINS = 32
 CURVES = 8
 """Curves drawn in one chart; more cannot be told apart."""
