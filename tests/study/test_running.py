@@ -95,3 +95,10 @@ def test_the_tables_fit_a_terminal_and_show_measured_printed_and_failed(small: A
     assert "failed: The recipe adam cannot be used" in text
     assert "contrastive resolves to the same as base-gem" in text
     assert "Table 6" not in text
+
+
+def test_a_recipe_that_shares_a_run_keeps_its_own_printed_numbers(small: Any) -> None:
+    text = tables_text(replace(small.study, same_as={"adam": "base"}), ["adam", "study"])
+    assert "24.76" in text  # Adam's on Tokyo-XS, not the base model's
+    assert "32.06" in text  # the study's best is cosine annealing
+    assert "15.8 " not in text

@@ -16,7 +16,7 @@ from markupsafe import Markup
 from vgbench.durable import atomic_write
 from vgbench.evaluation import percent_interval
 from vgbench.leaderboard.text import clean_text, shorten
-from vgbench.study.printed import TABLES, VALIDATION, printed_curves
+from vgbench.study.printed import TABLES, VALIDATION, printed_curve
 from vgbench.study.results import Evaluation, Study
 from vgbench.study.tables import rows_of
 from vgbench.training.run import Entry
@@ -75,8 +75,7 @@ def study_figures(study: Study) -> dict[str, str]:
         trained = False
         for colour, recipe in enumerate(rows_of(table)):
             run = study.run_of(recipe)
-            same = "base-gem" if recipe == "contrastive" else recipe
-            printed = printed_curves().get(same)
+            printed = printed_curve(recipe)
             if run:
                 trained = True
                 lines.append(Line(recipe, colour, _points(run.curve)))

@@ -177,7 +177,6 @@ def _row(study: Study, name: str, where: str) -> dict[str, Any]:
     run = study.run_of(name)
     assert run is not None
     same = study.same_as.get(name)
-    printed = "base-gem" if name == "contrastive" else name
     l2 = run.on(where)
     return {
         "recipe": name,
@@ -186,8 +185,8 @@ def _row(study: Study, name: str, where: str) -> dict[str, Any]:
         "recall_5": interval_text(l2, 5),
         "cosine": interval_text(run.on(where, "cosine"), 1),
         "epoch": f"{run.best_epoch} of 0–{int(run.curve[-1]['epoch'])}" if run.curve else NONE,
-        "sf": _printed_cell(printed, "sf-xs"),
-        "tokyo": _printed_cell(printed, "tokyo-xs"),
+        "sf": _printed_cell(name, "sf-xs"),
+        "tokyo": _printed_cell(name, "tokyo-xs"),
     }
 
 

@@ -37,6 +37,9 @@ STEPS = (
 )
 """Each recipe with the one that it differs from in one thing: what the study's tables compare."""
 
+PRINTED_AS: Mapping[str, str] = {"contrastive": "base-gem", "study": "cosine-annealing"}
+"""Recipes whose numbers stand in the study's tables under another name."""
+
 QUERIES: Mapping[str, int] = {"sf-xs": 1000, "tokyo-xs": 315}
 """The study's test sets, and how many queries each has."""
 
@@ -88,6 +91,7 @@ def printed_row(recipe: str, dataset: str) -> Printed | None:
     >>> printed_row("flip", "tokyo-xs").recalls
     {1: '35.24', 5: '50.48'}
     """
+    recipe = PRINTED_AS.get(recipe, recipe)
     for row in printed_results():
         if (row.recipe, row.dataset) == (recipe, dataset):
             return row
@@ -111,6 +115,11 @@ def printed_curves() -> Mapping[str, list[dict[str, float]]]:
             }
         )
     return curves
+
+
+def printed_curve(recipe: str) -> list[dict[str, float]]:
+    """The curve of a recipe as `printed_curves` has it; empty where the study printed none."""
+    return printed_curves().get(PRINTED_AS.get(recipe, recipe), [])
 
 
 def odd_one_out(curve: list[dict[str, float]], away: float = 5.0) -> list[int]:

@@ -73,7 +73,7 @@ def _table(study: Study, title: str, recipes: Sequence[str]) -> str:
         for where in splits:
             dataset, _, split = where.partition("/")
             measured = run.on(where) if run else None
-            printed = printed_row(_same(study, name), dataset) if split == "test" else None
+            printed = printed_row(name, dataset) if split == "test" else None
             if measured is None and printed is None:
                 continue
             place = dataset if split == "test" else where
@@ -91,7 +91,3 @@ def _table(study: Study, title: str, recipes: Sequence[str]) -> str:
             reason = clean_text(study.failures[name])
             lines.append(f"{'':17} {shorten('failed: ' + reason, 61)}")
     return "\n".join(lines)
-
-
-def _same(study: Study, name: str) -> str:
-    return "base-gem" if name == "contrastive" else study.same_as.get(name, name)
