@@ -175,6 +175,21 @@ def test_a_server_without_ranges_gives_the_whole_archive(
     assert not (root / ".downloads").exists()  # it was not there before
 
 
+def test_a_whole_archive_without_the_images_does_not_stay(
+    server: Any, installed: Path, make_folder: MakeFolder, make_jpeg: Jpeg, root: Path
+) -> None:
+    damage(installed, make_jpeg(9999))
+    other = make_folder("other", {"town/test/database": 400, "town/test/queries": 20})
+    server.put("town.zip", Path(shutil.make_archive(str(other), "zip", other)).read_bytes())
+    server.always = server.but(ranges=False)
+    lock_path(root, "town").unlink()
+    with pytest.raises(DownloadError, match="still needed are 2") as error:
+        repair(source=f"{server.url}/town.zip")
+    assert "it gives no parts of files" in str(error.value)
+    assert "not in it as the manifest knows them" in str(error.value)
+    assert not (root / ".downloads").exists()
+
+
 def test_a_broken_connection_goes_on_where_it_was(
     server: Any, installed: Path, make_jpeg: Jpeg
 ) -> None:

@@ -76,7 +76,7 @@ class Recovery:
             label, meter = place.source.label, _Waiting(str(place))
             self._whole.add(label)
             with (
-                self._trying(str(place), label, needed) as failed_for,
+                self._trying(str(place), label, needed) as sizes,
                 open_session(self.policy, meter) as session,
             ):
                 file = None
@@ -90,7 +90,7 @@ class Recovery:
                     self.fetched += file.received if file else 0
                 # It was read to its end: the whole has no more than its parts.
                 self._whole.discard(label)
-                failed_for.append(file.size)
+                sizes.append(file.size)
             if not needed.left:
                 return
 
@@ -125,12 +125,11 @@ class Recovery:
             return
         self.fetched += job.fetched.received
         source = job.fetched.source
-        with (
-            downloading_alone(self.root, self.name),
-            held,
-            self._trying(source, source, needed, job.fetched.bytes),
-        ):
-            take_from_archive(needed, job.target)
+        with downloading_alone(self.root, self.name), held:
+            with self._trying(source, source, needed, job.fetched.bytes):
+                take_from_archive(needed, job.target)
+            job.target.unlink(missing_ok=True)  # it has given what it has
+            _remove_empty(job.target.parent)
 
     def clean(self) -> None:
         """Remove archives that came for repairs only."""
@@ -141,9 +140,7 @@ class Recovery:
             for pattern in (f"{_PREFIX}*", f"{TEMPORARY_PREFIX}*"):
                 for left in folder.glob(pattern):
                     left.unlink(missing_ok=True)
-            for empty in (folder, folder.parent):
-                with contextlib.suppress(OSError):  # there is more in it
-                    empty.rmdir()
+            _remove_empty(folder)
 
     @property
     def _given(self) -> str | None:
@@ -224,6 +221,12 @@ class _Waiting(Meter):
         if not self.said and seconds >= 0.5:
             self.said = True
             note(f"{self.label} does not answer: trying a few times more.")
+
+
+def _remove_empty(folder: Path) -> None:
+    for empty in (folder, folder.parent):
+        with contextlib.suppress(OSError):  # there is more in it
+            empty.rmdir()
 
 
 def _indented(text: str) -> str:
