@@ -8,9 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from vgbench.datasets import Dataset, list_datasets, load_dataset, load_registry
-from vgbench.descriptors.validation import Candidate, match_dataset
-from vgbench.errors import DescriptorError, UsageError
+from vgbench.datasets import Dataset
+from vgbench.errors import UsageError
 from vgbench.evaluation import Result
 from vgbench.leaderboard.document import file_names
 from vgbench.leaderboard.entry import STATUSES
@@ -18,7 +17,7 @@ from vgbench.leaderboard.submission import Card, Entry, check_card, find_same, w
 from vgbench.places import board_root
 
 if TYPE_CHECKING:
-    from vgbench.descriptors.files import DescriptorInput
+    pass
 
 
 @dataclass(frozen=True)
@@ -129,33 +128,6 @@ def already_entered(
     return Entered(found.folder, found.status, tuple(results), new=False) if found else None
 
 
-def recognise_dataset(
-    given: DescriptorInput, name: str | None, data_root: str | os.PathLike[str] | None = None
-) -> Dataset:
-    """The split that descriptors belong to: the one named, else the only one that fits their rows.
-
-    Raises
-    ------
-    DescriptorError
-        When no installed split has so many images, or several have; says what each needs.
-    """
-    if name is not None:
-        return load_dataset(name, data_root=data_root)
-    candidates, elsewhere = _candidates(data_root)
-    try:
-        found, split = match_dataset(given.rows, candidates, given.dimension)
-    except DescriptorError as error:
-        rows = given.rows if isinstance(given.rows, int) else sum(given.rows)
-        fitting = [f"{id_}/{split}" for id_, split, n, q in elsewhere if n + q == rows]
-        if not fitting:
-            raise
-        raise DescriptorError(
-            f"{error}\nThey would fit {' or '.join(fitting)}, which is not installed: "
-            f"vgbench datasets info {fitting[0].partition('/')[0]} says how to get it."
-        ) from None
-    return load_dataset(found, split, data_root=data_root)
-
-
 def weakest_status(results: Sequence[Result]) -> str:
     """What a submission of several results may claim as a whole."""
     return max((result.status for result in results), key=STATUSES.index)
@@ -171,24 +143,6 @@ def _check_splits(splits: Sequence[Dataset]) -> None:
         )
     if not names:
         raise UsageError("A submission holds at least one result.")
-
-
-def _candidates(
-    data_root: str | os.PathLike[str] | None,
-) -> tuple[list[Candidate], list[Candidate]]:
-    """Splits that descriptors can be held against here, and registered ones that are elsewhere."""
-    here: list[Candidate] = []
-    elsewhere: list[Candidate] = []
-    registry = load_registry()
-    for dataset in list_datasets(data_root):
-        packaged = dataset.id in registry and registry[dataset.id].packaged
-        for split in dataset.splits:
-            if split.database and split.queries:
-                there = split.installed or (packaged and not dataset.installed)
-                (here if there else elsewhere).append(
-                    (dataset.id, split.name, split.database, split.queries)
-                )
-    return here, elsewhere
 
 
 def entry_of(result: Result, image_size: str | None = None, resize: str | None = None) -> Entry:

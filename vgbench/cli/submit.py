@@ -81,7 +81,7 @@ def submit(
     from vgbench.cli.printing import print_json, print_result
     from vgbench.cli.verify import print_verified, verify_entered
     from vgbench.descriptors.files import read_descriptors
-    from vgbench.entering import recognise_dataset
+    from vgbench.descriptors.recognising import recognise_dataset
     from vgbench.entering import submit as enter
     from vgbench.evaluation import score
 

@@ -91,7 +91,7 @@ def _of_descriptors(
     data_root: str | os.PathLike[str] | None,
 ) -> Evaluation:
     from vgbench.descriptors.files import read_descriptors
-    from vgbench.entering import recognise_dataset
+    from vgbench.descriptors.recognising import recognise_dataset
     from vgbench.evaluation import score
 
     _refuse_models(path)
