@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import platform
+import shutil
 import time
 import warnings
 from collections.abc import Iterator, Mapping
@@ -15,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from vgbench._version import __version__
 from vgbench.datasets import Dataset
-from vgbench.durable import atomic_write, explained
+from vgbench.durable import TEMPORARY_PREFIX, atomic_write, explained
 from vgbench.errors import VgbenchError, first_ten
 from vgbench.places import data_root as place_of_data
 from vgbench.progress import note
@@ -100,6 +101,7 @@ def train(
     training = _Training(recipe, found, folder, max_steps, device, devices, memory)
     try:
         with FileLock(folder / ".lock", timeout=0):
+            _sweep(folder)
             return training.run()
     except Timeout:
         if os.environ.get("LOCAL_RANK", "0") != "0":  # a process that the first one started
@@ -333,6 +335,16 @@ class _Training:
         finished = read_run(self.folder)
         assert finished is not None
         return finished
+
+
+def _sweep(folder: Path) -> None:
+    """Remove what a killed process left half-written; nobody else writes under the lock."""
+    for place in (folder, folder / "checkpoints"):
+        for path in place.glob(f"{TEMPORARY_PREFIX}*"):
+            if path.is_dir():
+                shutil.rmtree(path, ignore_errors=True)
+            else:
+                path.unlink(missing_ok=True)
 
 
 def _same_run(before: Run, identity: Mapping[str, Any]) -> None:
