@@ -242,6 +242,7 @@ def print_entered(entered: Any) -> None:
             f"{entered.slug} ({entered.status}); give --name to enter them again."
         )
     typer.echo("See it among the others: vgbench leaderboard")
+    typer.echo(f"Look at what it got wrong: vgbench report {entered.slug}")
 
 
 def _entry_name(model: str, pooling: str | None) -> str:

@@ -109,7 +109,7 @@ def run(arguments: list[str] | None = None) -> None:
         _fail("MemoryError", "There is not enough memory for this.", as_json)
         sys.exit(1)
     except (KeyboardInterrupt, typer.Abort):  # which of them depends on typer's version
-        print("Interrupted; nothing half-written was left behind.", file=sys.stderr)
+        print("Interrupted.", file=sys.stderr)
         sys.exit(_INTERRUPTED)
     except Exception as error:
         if not hasattr(error, "format_message"):  # not one of the parser's: a bug of ours
