@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import os
-import re
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -20,8 +19,6 @@ SIZES = ((72, 96), (96, 128), (144, 192), (192, 256), (240, 320), (288, 384), (3
 
 OWN_SIZE = (192, 256)
 """That of demo-city's images, which the included model was trained at."""
-
-_CELLS = re.compile(r"\|\s*([\d.]+)\s*(?=\|)")
 
 
 def ask(
@@ -62,36 +59,9 @@ def ask(
 
 
 def reference_curve() -> tuple[Entry, ...]:
-    """The included model's validation recalls by epoch, as its training left them.
-
-    Read from curve.csv beside its weights, or else from the table in its card that begins with
-    `epoch`. Empty when there is neither.
-    """
-    folder = reference_file().parent
-    if (folder / "curve.csv").is_file():
-        with (folder / "curve.csv").open(newline="", encoding="utf-8") as file:
-            return tuple(_entry(row) for row in csv.DictReader(file))
-    card = folder / "MODEL_CARD.md"
-    return curve_in_card(card.read_text(encoding="utf-8")) if card.is_file() else ()
-
-
-def curve_in_card(text: str) -> tuple[Entry, ...]:
-    """The rows of the first Markdown table whose header begins with `epoch`.
-
-    >>> curve_in_card("| epoch | loss | R@1 |\\n|---|---|---|\\n| 0 | 45.96 | 23.6 |\\n")
-    ({'epoch': 0, 'loss': 45.96, 'recall_1': 23.6},)
-    """
-    entries: list[Entry] = []
-    header: list[str] = []
-    for line in text.splitlines():
-        cells = [cell.strip() for cell in line.strip().strip("|").split("|")]
-        if not header and cells[0] == "epoch":
-            header = [cell.replace("R@", "recall_") for cell in cells]
-        elif header and (found := _CELLS.findall(line)):
-            entries.append(_entry(dict(zip(header, found, strict=False))))
-        elif header and not line.startswith("|"):
-            break
-    return tuple(entries)
+    """The included model's validation recalls by epoch, as its training left them beside it."""
+    with (reference_file().parent / "curve.csv").open(newline="", encoding="utf-8") as file:
+        return tuple(_entry(row) for row in csv.DictReader(file))
 
 
 def _entry(row: dict[str, str]) -> Entry:
