@@ -76,6 +76,19 @@ def test_epochs_and_seeds_differ(folder: Path) -> None:
     assert not torch.equal(first(0, 0), first(1, 0))
 
 
+@pytest.mark.parametrize("workers", [0, 2])
+def test_a_loader_that_goes_on_with_another_epoch_gives_that_epochs_batches(
+    folder: Path, workers: int
+) -> None:
+    places = Places(folder, jittered, seed=3)
+    fresh = [list(places.batches(3, epoch, workers=0)) for epoch in range(3)]
+    going = places.loader(3, 0, workers)
+    for epoch in range(3):
+        going.sampler.epoch = epoch  # type: ignore[attr-defined]
+        for (a, _), (b, _) in zip(going, fresh[epoch], strict=True):
+            np.testing.assert_array_equal(a.numpy(), b.numpy())
+
+
 def test_images_of_other_sizes_and_empty_folders_are_explained(
     folder: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> None:

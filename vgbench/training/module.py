@@ -45,6 +45,7 @@ class PlaceTraining(LightningModule):
         self.scheduler: Scheduler | None = None
         self._scheduler_state: dict[str, Any] | None = None
         self.losses: list[Tensor] = []
+        self.batches: DataLoader[Any] | None = None
         if way.channels_last:
             self.network.to(memory_format=torch.channels_last)
 
@@ -72,13 +73,17 @@ class PlaceTraining(LightningModule):
 
     def train_dataloader(self) -> DataLoader[Any]:
         """Give the batches of the present epoch, which depend on the seed and its number alone."""
-        return self.places.loader(
-            self.recipe.places_per_batch,
-            self.current_epoch,
-            self.workers,
-            self.trainer.global_rank,
-            self.trainer.world_size,
-        )
+        if self.batches is None:
+            self.batches = self.places.loader(
+                self.recipe.places_per_batch,
+                self.current_epoch,
+                self.workers,
+                self.trainer.global_rank,
+                self.trainer.world_size,
+            )
+        # Asked for again at each epoch, the same loader keeps its workers.
+        self.batches.sampler.epoch = self.current_epoch  # type: ignore[attr-defined]
+        return self.batches
 
     def on_train_epoch_start(self) -> None:
         """Forget the losses of the epoch before; batch normalisation goes by the batch."""

@@ -89,8 +89,9 @@ class Places(Dataset[Tensor]):
     def __len__(self) -> int:
         return len(self.places)
 
-    def __getitem__(self, place: int) -> Tensor:
-        random = np.random.default_rng([self.seed, self.epoch, place])
+    def __getitem__(self, item: int | tuple[int, int]) -> Tensor:
+        epoch, place = item if isinstance(item, tuple) else (self.epoch, item)
+        random = np.random.default_rng([self.seed, epoch, place])
         torch.manual_seed(int(random.integers(2**62)))
         chosen = random.choice(self.places[place], self.per_place, replace=False)
         # Pillow's operations take a tenth of the time of the same on tensors.
@@ -118,14 +119,18 @@ class Places(Dataset[Tensor]):
     ) -> DataLoader[Any]:
         """The batches of one epoch, as `batches` gives them, for one of several processes.
 
-        Each of `ranks` processes gets the same number of batches of its own places.
+        Each of `ranks` processes gets the same number of batches of its own places. The epoch is an
+        attribute of the loader's `sampler`: set it, and the loader goes on with another one in the
+        same workers. Starting workers for each epoch would cost as much as a few batches, since
+        every page of memory that is written after a fork is copied first.
         """
         self.epoch = epoch
-        mine = _Order(len(self), self.seed + 1000 * epoch, rank, ranks, places)
+        mine = _Order(len(self), self.seed, epoch, rank, ranks, places)
         parallel: dict[str, Any] = {"num_workers": min(workers, max(1, len(mine) // places))}
-        if workers == 0:
-            parallel = {"num_workers": 0}
-        elif sys.platform == "linux":  # forked processes see the decoded images without a copy
+        parallel["persistent_workers"] = workers > 0
+        if (
+            workers and sys.platform == "linux"
+        ):  # forked processes see the decoded images without a copy
             parallel["multiprocessing_context"] = "fork"
         labels = torch.arange(places).repeat_interleave(self.per_place)
         return DataLoader(
@@ -160,23 +165,28 @@ class Places(Dataset[Tensor]):
         return pixels
 
 
-class _Order(torch.utils.data.Sampler[int]):
-    """Places of one epoch in the order in which a process takes them."""
+class _Order(torch.utils.data.Sampler[tuple[int, int]]):
+    """Epoch and place of each item, in the order in which a process takes the places."""
 
-    def __init__(self, places: int, seed: int, rank: int, ranks: int, per_batch: int) -> None:
-        self.places, self.seed, self.rank, self.ranks = places, seed, rank, ranks
+    def __init__(
+        self, places: int, seed: int, epoch: int, rank: int, ranks: int, per_batch: int
+    ) -> None:
+        self.places, self.seed, self.epoch = places, seed, epoch
+        self.rank, self.ranks = rank, ranks
         self.own = places // (per_batch * ranks) * per_batch
 
     def __len__(self) -> int:
         return self.own
 
-    def __iter__(self) -> Iterator[int]:
-        generator = torch.Generator().manual_seed(self.seed)
+    def __iter__(self) -> Iterator[tuple[int, int]]:
+        epoch = self.epoch
+        generator = torch.Generator().manual_seed(self.seed + 1000 * epoch)
         # A loader draws the seed of its workers first; kept so that the order is the one that the
         # included weights were trained in.
         torch.empty((), dtype=torch.int64).random_(generator=generator)
         order = torch.randperm(self.places, generator=generator).tolist()
-        yield from order[self.rank : self.own * self.ranks : self.ranks]
+        for place in order[self.rank : self.own * self.ranks : self.ranks]:
+            yield epoch, place
 
 
 def _ignore_interrupts(worker: int) -> None:
