@@ -18,6 +18,7 @@ pytest.importorskip("pytorch_metric_learning")
 
 from vgbench.durable import TEMPORARY_PREFIX
 from vgbench.training.recipes import load_recipe
+from vgbench.training.run import read_run
 from vgbench.training.running import train
 
 EPOCHS = 4
@@ -37,6 +38,7 @@ from vgbench.durable import TEMPORARY_PREFIX
 from vgbench.training.recipes import load_recipe
 
 city, output, moment = Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3]
+EPOCHS = int(sys.argv[-1].removeprefix("epochs="))
 
 def stop_at(owner, name, after=False, count=2):
     original, left = getattr(owner, name), [count]
@@ -51,6 +53,8 @@ def stop_at(owner, name, after=False, count=2):
 
 if moment == "validation":
     stop_at(recall_callback, "evaluate")
+elif moment == "last validation":
+    stop_at(recall_callback, "evaluate", count=EPOCHS)
 elif moment == "best weights":
     stop_at(keeping, "save_model", count=1)
 elif moment == "curve":
@@ -64,7 +68,7 @@ elif moment == "batch":
 elif moment == "half written":
     stop_at(os, "replace", count=9)
 elif moment == "finish":
-    stop_at(running, "write_json", count=2)
+    stop_at(running, "write_json", count=3)
 running.train(load_recipe("study", sys.argv[4:]), city, output, device="cpu")
 """
 
@@ -101,7 +105,7 @@ def stopped_at(
     assert process.stdout.readline().strip() == moment, process.communicate()[1]
     send(process)
     said = process.communicate("\n", timeout=60)[1]
-    assert not (output / "model.safetensors").exists() or moment == "finish"
+    assert not (output / "model.safetensors").exists() or moment in ("finish", "last validation")
     return process.returncode, said
 
 
@@ -143,7 +147,21 @@ def test_interrupted_at_any_moment_it_says_so_and_ends_with_the_same_bytes(
     code, said = stopped_at(moment, tiny_city, tmp_path / "run", interrupt)
     assert code == -signal.SIGINT
     assert "goes on from the last whole epoch" in said
+    stopped = read_run(tmp_path / "run")
+    assert stopped is not None
     assert finish(tiny_city, tmp_path / "run") == uninterrupted
+    done = read_run(tmp_path / "run")
+    assert done is not None
+    assert 0 < stopped.about["seconds"] < done.about["seconds"]
+
+
+def test_interrupted_when_nothing_is_left_to_end_it_finishes_and_then_stops(
+    tiny_city: Path, tmp_path: Path, uninterrupted: bytes
+) -> None:
+    code, said = stopped_at("last validation", tiny_city, tmp_path / "run", interrupt)
+    assert code == -signal.SIGINT
+    assert "is finished" in said
+    assert (tmp_path / "run" / "model.safetensors").read_bytes() == uninterrupted
 
 
 @pytest.mark.slow

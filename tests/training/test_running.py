@@ -149,7 +149,35 @@ def test_early_stop_ends_before_the_last_epoch(tiny_city: Path, tmp_path: Path) 
     recipe = load_recipe(
         "base", [*SMALL, "epochs=9", "early_stop=2", "optimizer.lr=1e-30", "rand_augment=0"]
     )
-    assert 3 <= len(train(recipe, tiny_city, tmp_path).curve) < 9
+    stopped = train(recipe, tiny_city, tmp_path)
+    assert 3 <= len(stopped.curve) < 9
+
+    # As a kill leaves it after the last checkpoint: what is left is to finish, not to train on.
+    (tmp_path / "run.json").write_text(json.dumps({**stopped.about, "finished": False}))
+    again = train(recipe, tiny_city, tmp_path)
+    assert again.curve == stopped.curve
+    assert again.about["digest"] == stopped.about["digest"]
+
+
+def test_weights_that_are_no_numbers_are_an_error(tiny_city: Path, tmp_path: Path) -> None:
+    recipe = load_recipe("base", [*SMALL, "epochs=3", "optimizer.lr=1e30"])
+    with pytest.raises(VgbenchError, match=r"diverged in epoch 1.*optimizer\.lr"):
+        train(recipe, tiny_city, tmp_path, validation="none")
+    assert not (tmp_path / "curve.csv").exists()
+
+
+def test_images_augmented_for_a_run_that_never_began_are_made_again(
+    tiny_city: Path, tmp_path: Path
+) -> None:
+    city = next(path.name for path in (tiny_city / "train").iterdir() if path.is_dir())
+    small = [*SMALL, f"augmentation.cities=['{city}']", "augmentation.offline=true", "epochs=1"]
+    with pytest.raises(VgbenchError, match="a batch takes 500"):
+        train(load_recipe("flip", [*small, "data.places_per_batch=500"]), tiny_city, tmp_path)
+    flipped = {p.name: p.read_bytes() for p in (tmp_path / "augmented" / city).iterdir()}
+    train(load_recipe("jitter", small), tiny_city, tmp_path, max_steps=1, validation="none")
+    jittered = {p.name: p.read_bytes() for p in (tmp_path / "augmented" / city).iterdir()}
+    assert flipped.keys() == jittered.keys()
+    assert all(flipped[name] != jittered[name] for name in flipped)
 
 
 def test_what_cannot_be_trained_on_is_explained(tiny_city: Path, tmp_path: Path) -> None:
@@ -169,5 +197,8 @@ def test_a_damaged_or_unsafe_checkpoint_is_refused(tiny_city: Path, tmp_path: Pa
     about = json.loads((tmp_path / "run.json").read_text())
     (tmp_path / "run.json").write_text(json.dumps(about | {"finished": False}))
     torch.save({"state_dict": subprocess.Popen}, tmp_path / "checkpoints" / "last.ckpt")
-    with pytest.raises(VgbenchError, match="cannot be read safely"):
-        train(load_recipe("study", [*SMALL, "epochs=1"]), tiny_city, tmp_path)
+    for damaged in (None, b"", b"no checkpoint"):
+        if damaged is not None:
+            (tmp_path / "checkpoints" / "last.ckpt").write_bytes(damaged)
+        with pytest.raises(VgbenchError, match="cannot be read safely"):
+            train(load_recipe("study", [*SMALL, "epochs=1"]), tiny_city, tmp_path)

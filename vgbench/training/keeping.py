@@ -51,8 +51,9 @@ class SafeCheckpoints(TorchCheckpointIO):
         try:
             loaded: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
         except Exception as error:  # torch raises what it likes on a damaged file
+            reason = (str(error) or type(error).__name__).splitlines()[0]
             raise VgbenchError(
-                f"The checkpoint {path} cannot be read safely ({str(error).splitlines()[0]}). "
+                f"The checkpoint {path} cannot be read safely ({reason}). "
                 "Name another folder to start again."
             ) from error
         return loaded
@@ -70,6 +71,11 @@ class Keeping(Checkpoint):
         self.folder, self.recall = folder, recall
         self.curve: list[Entry] = []
         self.started = time.perf_counter()
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Train no further where the checkpoint is that of an early stop."""
+        if any(one.stopped_epoch for one in trainer.early_stopping_callbacks):
+            trainer.should_stop = True
 
     def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Start the clock."""

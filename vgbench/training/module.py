@@ -11,6 +11,7 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import ReduceLROnPlateau
 from torch.utils.data import DataLoader
 
+from vgbench.errors import VgbenchError
 from vgbench.models.networks import DescriptorNetwork
 from vgbench.training.ingredients import (
     Scheduler,
@@ -96,7 +97,18 @@ class PlaceTraining(LightningModule):
         return float(torch.stack(self.losses).mean()) if self.losses else float("nan")
 
     def on_train_epoch_end(self) -> None:
-        """Step the scheduler: plateau by the validation's R@1, when there is one."""
+        """Step the scheduler: plateau by the validation's R@1, when there is one.
+
+        Raises
+        ------
+        VgbenchError
+            When the weights have become NaN or infinite, which no further epoch mends.
+        """
+        if not all(bool(value.isfinite().all()) for value in self.network.state_dict().values()):
+            raise VgbenchError(
+                f"Training diverged in epoch {self.current_epoch + 1}: weights are NaN or infinite."
+                " Try a lower learning rate (--set optimizer.lr=1e-4), or precision=float32."
+            )
         if isinstance(self.scheduler, ReduceLROnPlateau):
             recall = self.trainer.callback_metrics.get(MONITORED)
             if recall is not None:

@@ -82,7 +82,8 @@ def train(
         When recipe or data cannot be used.
     VgbenchError
         When the folder holds another run, naming what differs; when another process trains there;
-        when a package of the extra is missing; when the loss is no longer a number.
+        when a package of the extra is missing; when the weights are no longer
+        numbers.
     KeyboardInterrupt
         After an interrupt; what was finished of the run stays.
     """
@@ -153,9 +154,16 @@ class _Training:
         way = self._way(network, places, about)
         write_json(self.folder / "run.json", about)
         started = time.perf_counter()
-        self._fit(network, places, way, continued)
-        about["seconds"] = about.get("seconds", 0.0) + time.perf_counter() - started
-        return self._finish(about)
+        try:
+            interrupted = self._fit(network, places, way, continued)
+        finally:  # a run that goes on later has taken this long already
+            about["seconds"] = about.get("seconds", 0.0) + time.perf_counter() - started
+            write_json(self.folder / "run.json", about)
+        run = self._finish(about)
+        if interrupted:  # during the last epoch, when there was nothing left to end
+            note(f"Stopped; the run in {self.folder} is finished.")
+            raise KeyboardInterrupt
+        return run
 
     def _places(self) -> Places:
         from vgbench.training.places import Places
@@ -189,6 +197,8 @@ class _Training:
 
         chosen = self.recipe.augmentation
         target = self.folder / "augmented"
+        if read_run(self.folder) is None and target.is_dir():
+            shutil.rmtree(target)  # of a run that never began, which may have been another
         if not target.is_dir():
             cities: Any = (
                 chosen.settings["cities"]
@@ -244,7 +254,8 @@ class _Training:
         note(f"Training {self.recipe.name} on {place.type}: {way}.")
         return way
 
-    def _fit(self, network: Any, places: Places, way: Way, checkpoint: Path | None) -> None:
+    def _fit(self, network: Any, places: Places, way: Way, checkpoint: Path | None) -> bool:
+        """Train to the end, and tell whether an interrupt came too late to stop it."""
         import torch
 
         from vgbench.training.interrupting import Interrupts
@@ -260,6 +271,7 @@ class _Training:
         except KeyboardInterrupt:
             note(f"Stopped. The same command goes on from the last whole epoch in {self.folder}.")
             raise
+        return interrupts.arrived
 
     def _trainer(self, way: Way, interrupts: Callback, places: int) -> Trainer:
         from lightning.pytorch import Trainer
