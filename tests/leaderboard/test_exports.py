@@ -54,6 +54,14 @@ def test_json_is_a_list_of_rows_with_the_tables_column_names(rankings: list[Rank
     assert rows[0]["hits_1"] == 5
 
 
+def test_markdown_gives_the_ranks_that_the_data_allows_as_the_table_does(
+    rankings: list[Ranking],
+) -> None:
+    rows = [place.row | {"rank_low": 1, "rank_high": 2, "tier": 1} for place in rankings[0].places]
+    lines = markdown_text(rank_rows(rows)).splitlines()
+    assert [line.split(" | ")[0] for line in lines if line.startswith("| 1")] == ["| 1–2", "| 1–2"]
+
+
 def test_csv_has_a_header_and_the_same_columns(rankings: list[Ranking]) -> None:
     header, *rows = list(csv.reader(io.StringIO(csv_text(rankings))))
     assert header == [column.name for column in PLAIN_COLUMNS]

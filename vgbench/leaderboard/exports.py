@@ -25,6 +25,7 @@ from vgbench.leaderboard.wording import (
     footnotes,
     interval_text,
     name_of,
+    rank_texts,
     recall_text,
     title_parts,
 )
@@ -63,11 +64,11 @@ def markdown_text(rankings: Sequence[Ranking], notes: Sequence[str] = ()) -> str
         if facts:
             lines += [escape_markdown(" · ".join(facts)), ""]
         lines += [_cells(heads), _cells(["--:", ":--", *["--:"] * 5, ":--", ":--"])]
-        for place in ranking.places:
+        for rank, place in zip(rank_texts(ranking), ranking.places, strict=True):
             row = place.row
             links = [link for link in row["links"] or () if safe_link(link)]
             cells = [
-                place.label,
+                rank,
                 markdown_link(name_of(row), links[0] if links else ""),
                 *(_recall(row, n) for n in RECALL_VALUES),
                 str(row["dimension"] or "–"),
