@@ -104,6 +104,15 @@ def test_the_printed_document_holds_what_was_promised(
     assert promised <= document.keys()
 
 
+def test_a_result_and_its_dataset_are_shown_in_one_line_each(
+    city: Path, good_descriptors: NDArray[np.float32]
+) -> None:
+    result = score(good_descriptors, city)
+    assert repr(result).startswith("<Result on my-city/test, 7 queries, l2: R@1 85.7 [48.7–97.4],")
+    assert repr(result.dataset).startswith("<Dataset my-city/test: ")
+    assert max(len(repr(result)), len(repr(result.dataset)) - len(str(city))) < 200
+
+
 def test_l2_on_descriptors_of_other_lengths_says_what_cosine_would_give(
     city: Path, good_descriptors: NDArray[np.float32]
 ) -> None:

@@ -76,6 +76,16 @@ class Result:
     settings: Mapping[str, Any] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
 
+    def __repr__(self) -> str:
+        recalls = ", ".join(
+            f"R@{n} {recall:.1f} [{low:.1f}–{high:.1f}]"
+            for (n, recall), (low, high) in zip(
+                self.recalls.items(), self.intervals.values(), strict=True
+            )
+        )
+        where = f"{self.dataset.id}/{self.dataset.split}"
+        return f"<Result on {where}, {self.queries:,} queries, {self.distance}: {recalls}>"
+
     @property
     def queries(self) -> int:
         """Number of queries, the denominator of every recall."""

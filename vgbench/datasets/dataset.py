@@ -79,6 +79,10 @@ class Dataset:
     images: Mapping[str, Images] = field(default_factory=dict, repr=False)
     advice: str = "Load it again: images that changed are then read anew."
 
+    def __repr__(self) -> str:
+        counts = f"{len(self.database_paths):,} database images, {len(self.query_paths):,} queries"
+        return f"<Dataset {self.id}/{self.split}: {counts}, in {self.folder}>"
+
     @classmethod
     def download(
         cls,
