@@ -91,6 +91,11 @@ def test_mistakes_are_explained_without_a_traceback(vgbench: Vgbench, tmp_path: 
     ):
         ran = vgbench(*arguments)
         assert (ran.code, said in ran.err) == (2, True), ran.err
+    ran = vgbench(
+        "train", "study", "--device", "tpux", "-o", tmp_path / "run", "--data-root", tmp_path
+    )
+    assert (ran.code, "Choose auto, cpu, cuda or mps" in ran.err) == (2, True), ran.err
+    assert not list(tmp_path.iterdir())  # nothing was drawn before
     missing = vgbench("train", "study", "--data", tmp_path / "nowhere", "--json")
     assert missing.code == 1
     assert missing.document["error"]["type"] == "DatasetNotFound"
