@@ -121,7 +121,7 @@ def test_a_recall_may_be_written_in_the_fields_ways(text: str) -> None:
 
 
 def test_an_unknown_key_is_refused_with_the_known_ones() -> None:
-    with pytest.raises(UsageError, match="choose one of recall_1"):
+    with pytest.raises(UsageError, match="choose one of R@1, R@5"):
         rank_rows([make_row("a")], sort="beauty")
 
 

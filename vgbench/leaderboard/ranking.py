@@ -207,7 +207,8 @@ def sort_key(text: str) -> str:
         return f"recall_{number}"
     if plain in SORT_KEYS:
         return plain
-    raise UsageError(f"Cannot sort by {clean_text(text)!r}: choose one of {', '.join(SORT_KEYS)}.")
+    known = ", ".join(key.replace("recall_", "R@") for key in SORT_KEYS)  # as they are typed
+    raise UsageError(f"Cannot sort by {clean_text(text)!r}: choose one of {known}.")
 
 
 def row_key(row: Row) -> Key:
