@@ -144,6 +144,10 @@ def evaluate(
         note("Not entered on a board (--no-submit).")
     else:
         print_entered(entered)
+        if entered.new:
+            from vgbench.cli.verify import print_verified, verify_entered
+
+            print_verified(entered, verify_entered(entered, data_root))
 
 
 def extract(
