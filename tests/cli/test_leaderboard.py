@@ -132,7 +132,7 @@ def test_latex_is_a_table(vgbench: Vgbench, entries: None) -> None:
         (["--by", "weather"], "by condition"),
         (["--by", "condition", "--format", "latex"], "table, csv or json, not latex"),
         (["--status", "good"], "choose among reproduced"),
-        (["--sort", "beauty"], "recall_1"),
+        (["--sort", "beauty"], "R@1"),
         (["--max-dimension", "0"], "max-dimension"),
         (["--limit", "-1"], "limit"),
     ],
