@@ -85,5 +85,5 @@ def test_withdrawn_rows_and_earlier_revisions_are_shown_on_request(
 def test_an_unknown_dataset_or_order_is_refused(three: None, board: Path) -> None:
     with pytest.raises(UsageError, match="demo-city/test"):
         ask(board, Question("nowhere"))
-    with pytest.raises(UsageError, match="recall_1"):
+    with pytest.raises(UsageError, match="R@1"):
         ask(board, Question(sort="beauty"))
