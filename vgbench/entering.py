@@ -6,7 +6,7 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from vgbench.datasets import Dataset
 from vgbench.errors import UsageError
@@ -15,9 +15,6 @@ from vgbench.leaderboard.document import file_names
 from vgbench.leaderboard.entry import STATUSES
 from vgbench.leaderboard.submission import Card, Entry, check_card, find_same, write_submission
 from vgbench.places import board_root
-
-if TYPE_CHECKING:
-    pass
 
 
 @dataclass(frozen=True)

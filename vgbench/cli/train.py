@@ -131,10 +131,8 @@ def train(
     from vgbench.training.extra import require_extra
 
     require_extra()
-    from vgbench.descriptors.extraction import choose_device
     from vgbench.training.running import train as train_network
 
-    choose_device(device)  # refused now, and not after minutes of drawing pictures
     run = train_network(
         loaded,
         data,

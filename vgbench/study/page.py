@@ -11,7 +11,7 @@ from typing import Any
 
 from vgbench.durable import atomic_write
 from vgbench.leaderboard.text import clean_text, escape_markdown
-from vgbench.retrieval.statistics import holm, mcnemar, smallest_difference
+from vgbench.retrieval.statistics import holm, smallest_difference
 from vgbench.study.figures import curve_figure, size_figure, study_figures, write_figures
 from vgbench.study.markdown import set_markdown
 from vgbench.study.printed import (
@@ -29,6 +29,7 @@ from vgbench.study.significance import (
     LEVEL,
     PrintedStep,
     measured_steps,
+    paired,
     printed_steps,
     verdicts,
 )
@@ -165,7 +166,7 @@ def _measured(study: Study, where: str, figures: Sequence[str]) -> dict[str, Any
 def _above_start(study: Study, runs: Sequence[Trained], where: str) -> dict[bool, list[str]] | None:
     """Which runs are significantly better than what they started from, and which are not."""
     pairs = [(run.recipe, study.before_training(run.recipe, where), run.on(where)) for run in runs]
-    tests = [(name, _paired(a, b)) for name, a, b in pairs if a and b]
+    tests = [(name, paired(a, b)) for name, a, b in pairs if a and b]
     found: dict[bool, list[str]] = {True: [], False: []}
     adjusted = holm([p for _, (_, _, p) in tests])
     for (name, (only_before, only_after, _)), p in zip(tests, adjusted, strict=True):
@@ -202,7 +203,7 @@ def _distances(runs: Sequence[Trained], where: str) -> list[dict[str, Any]]:
     for run, l2, cosine in pairs:
         if l2 is None or cosine is None:
             continue
-        only_l2, only_cosine, p = _paired(l2, cosine)
+        only_l2, only_cosine, p = paired(l2, cosine)
         p_values.append(p)
         rows.append(
             {
@@ -224,7 +225,7 @@ def _reference(study: Study) -> dict[str, Any]:
     own = {e.distance: e for e in _own_pooling(study) if e.image_size == NATIVE}
     first = own.get("l2")
     others = [e for e in study.reference if first and e.image_size == NATIVE and e is not first]
-    pairs = [_paired(first, one) for one in others if first]
+    pairs = [paired(first, one) for one in others if first]
     adjusted = [NONE, *(p_text(float(p)) for p in holm([p for _, _, p in pairs]))]
     poolings = [
         {
@@ -266,13 +267,6 @@ def _reference(study: Study) -> dict[str, Any]:
 
 def _own_pooling(study: Study) -> list[Evaluation]:
     return [e for e in study.reference if "trained with" not in e.architecture]
-
-
-def _paired(a: Evaluation, b: Evaluation) -> tuple[int, int, float]:
-    """Queries that only A, and only B, localizes at 1, and the exact test's p-value."""
-    x, y = a.localized(1), b.localized(1)
-    only_a, only_b = int((x & ~y).sum()), int((y & ~x).sum())
-    return only_a, only_b, float(mcnemar(only_a, only_b))
 
 
 def _printed(step: PrintedStep) -> dict[str, Any]:

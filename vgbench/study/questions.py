@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import os
 from collections.abc import Sequence
 from dataclasses import replace
@@ -11,7 +10,7 @@ from pathlib import Path
 from vgbench.models.included import REFERENCE, reference_file
 from vgbench.progress import note
 from vgbench.study.results import Evaluation, Study, update
-from vgbench.training.run import Entry
+from vgbench.training.run import Entry, read_curve
 
 SPLIT = "demo-city/test"
 SIZES = ((72, 96), (96, 128), (144, 192), (192, 256), (240, 320), (288, 384), (384, 512))
@@ -60,16 +59,10 @@ def ask(
 
 def reference_curve() -> tuple[Entry, ...]:
     """The included model's validation recalls by epoch, as its training left them beside it."""
-    with (reference_file().parent / "curve.csv").open(newline="", encoding="utf-8") as file:
-        return tuple(_entry(row) for row in csv.DictReader(file))
-
-
-def _entry(row: dict[str, str]) -> Entry:
-    return {
-        key: int(value) if key == "epoch" else float(value)
-        for key, value in row.items()
-        if value and (key in ("epoch", "loss") or key.startswith("recall_"))
-    }
+    return tuple(
+        {key: value for key, value in entry.items() if key != "seconds"}
+        for entry in read_curve(reference_file().parent / "curve.csv")
+    )
 
 
 def _with(study: Study, found: Sequence[Evaluation]) -> Study:

@@ -9,7 +9,7 @@ import numpy as np
 
 from vgbench.retrieval.statistics import holm, mcnemar
 from vgbench.study.printed import QUERIES, STEPS, printed_row
-from vgbench.study.results import Study
+from vgbench.study.results import Evaluation, Study
 
 LEVEL = 0.05
 
@@ -94,17 +94,18 @@ def measured_steps(study: Study, where: str, n: int = 1) -> list[MeasuredStep]:
         old, new = (run.on(where) if run else None for run in runs)
         if old is None or new is None or old.ground_truth != new.ground_truth:
             continue
-        a, b = old.localized(n), new.localized(n)
-        only_before, only_after = int((a & ~b).sum()), int((b & ~a).sum())
-        p = float(mcnemar(only_before, only_after))
-        found.append(
-            MeasuredStep(
-                before, after, 100 * float(a.mean()), 100 * float(b.mean()),
-                only_before, only_after, p, p,
-            )
-        )  # fmt: skip
+        only_before, only_after, p = paired(old, new, n)
+        a, b = (100 * float(one.localized(n).mean()) for one in (old, new))
+        found.append(MeasuredStep(before, after, a, b, only_before, only_after, p, p))
     adjusted = holm([step.p for step in found])
     return [replace(step, adjusted=float(p)) for step, p in zip(found, adjusted, strict=True)]
+
+
+def paired(a: Evaluation, b: Evaluation, n: int = 1) -> tuple[int, int, float]:
+    """Queries that only A, and only B, localizes at N, and the exact McNemar test's p-value."""
+    x, y = a.localized(n), b.localized(n)
+    only_a, only_b = int((x & ~y).sum()), int((y & ~x).sum())
+    return only_a, only_b, float(mcnemar(only_a, only_b))
 
 
 def printed_steps(dataset: str, n: int = 1) -> list[PrintedStep]:

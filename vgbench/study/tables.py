@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cache
 
 from vgbench.evaluation import percent_interval
 from vgbench.leaderboard.text import clean_text, pad, shorten
+from vgbench.study.plan import NOT_IN_THE_TABLES
 from vgbench.study.printed import QUERIES, TABLES, printed_row
 from vgbench.study.results import Evaluation, Study
 from vgbench.training.recipes import load_recipe, recipe_names
@@ -22,11 +24,16 @@ def rows_of(table: int) -> list[str]:
     >>> rows_of(6)
     ['cosine-annealing', 'reduce-on-plateau']
     """
-    return [
-        name
-        for name in recipe_names()
-        if load_recipe(name).table == table and name not in ("study", "reference")
-    ]
+    return list(_recipes_by_table().get(table, ()))
+
+
+@cache
+def _recipes_by_table() -> dict[int, list[str]]:
+    found: dict[int, list[str]] = {}
+    for name in recipe_names():
+        if name not in NOT_IN_THE_TABLES:
+            found.setdefault(load_recipe(name).table, []).append(name)
+    return found
 
 
 def tables_text(study: Study, recipes: Sequence[str] = ()) -> str:

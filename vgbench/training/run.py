@@ -82,7 +82,7 @@ def read_run(folder: str | os.PathLike[str]) -> Run | None:
         return None
     try:
         about = json.loads((folder / "run.json").read_text(encoding="utf-8"))
-        curve = _read_curve(folder / "curve.csv")
+        curve = read_curve(folder / "curve.csv")
         finished = bool(about["finished"])
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise VgbenchError(
@@ -127,7 +127,8 @@ def write_json(path: Path, document: Mapping[str, Any]) -> None:
         file.write((json.dumps(document, indent=2, ensure_ascii=False) + "\n").encode())
 
 
-def _read_curve(path: Path) -> list[Entry]:
+def read_curve(path: Path) -> list[Entry]:
+    """Read a curve that `write_curve` wrote; empty where there is none yet."""
     if not path.is_file():
         return []
     with path.open(newline="", encoding="utf-8") as file:

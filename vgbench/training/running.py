@@ -90,6 +90,9 @@ def train(
     require_extra()
     from filelock import FileLock, Timeout
 
+    from vgbench.descriptors.extraction import choose_device
+
+    choose_device(device)  # refused now, and not after minutes of drawing pictures
     recipe = recipe if isinstance(recipe, Recipe) else load_recipe(Path(recipe))
     recipe = recipe if seed is None else replace(recipe, seed=seed)
     folder = Path(output).expanduser().absolute()
