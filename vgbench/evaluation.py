@@ -22,7 +22,7 @@ from vgbench.errors import DescriptorError, UsageError
 from vgbench.retrieval.positives import count_without_positives
 from vgbench.retrieval.recall import RECALL_VALUES, first_hit, hits
 from vgbench.retrieval.search import DISTANCES, Predictions, search
-from vgbench.retrieval.statistics import wilson_interval
+from vgbench.retrieval.statistics import percent_interval
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -412,9 +412,3 @@ def _what_cosine_gives(result: Result, database: NDArray[Any], queries: NDArray[
         f"{result.recalls[1]:.1f}. With --distance cosine it would be "
         f"{100 * count / result.queries:.1f}."
     )
-
-
-def percent_interval(count: int, total: int) -> tuple[float, float]:
-    """The 95 % Wilson interval of `count` localized queries out of `total`, in percent."""
-    low, high = wilson_interval(count, total)
-    return 100 * low, 100 * high

@@ -7,8 +7,9 @@ from typing import Any
 
 import typer
 
-from vgbench.evaluation import Result, percent_interval
+from vgbench.evaluation import Result
 from vgbench.leaderboard.text import fill_lines
+from vgbench.retrieval.statistics import percent_interval
 
 
 def print_json(document: Any) -> None:

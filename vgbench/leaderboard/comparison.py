@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from vgbench.evaluation import percent_interval
 from vgbench.leaderboard.opponents import Opponent, Outcomes
 from vgbench.leaderboard.ranking import Key
+from vgbench.retrieval.statistics import percent_interval
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -16,11 +16,11 @@ from typing import TYPE_CHECKING, Any
 
 from vgbench._version import __version__
 from vgbench.errors import UsageError
-from vgbench.evaluation import percent_interval
 from vgbench.leaderboard.comparison import Compared, Comparison, PairedTest
 from vgbench.leaderboard.disagreements import Best, Case, Disagreements, find_disagreements
 from vgbench.leaderboard.text import clean_text
 from vgbench.leaderboard.verdicts import p_number
+from vgbench.retrieval.statistics import percent_interval
 
 if TYPE_CHECKING:
     from jinja2 import Template

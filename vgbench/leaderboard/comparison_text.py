@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from itertools import groupby
 
-from vgbench.evaluation import percent_interval
 from vgbench.leaderboard.comparison import (
     LEVEL,
     Compared,
@@ -17,7 +16,7 @@ from vgbench.leaderboard.comparison import (
 from vgbench.leaderboard.text import fill_lines, pad, shorten
 from vgbench.leaderboard.verdicts import p_number
 from vgbench.retrieval.places import PLACE_RADIUS
-from vgbench.retrieval.statistics import smallest_difference
+from vgbench.retrieval.statistics import percent_interval, smallest_difference
 
 WIDTH = 79
 PLACES = 5

@@ -11,7 +11,7 @@ from vgbench.leaderboard.layout import Cell, Shown, Span, text_column, total_wid
 from vgbench.leaderboard.ranking import Ranking
 from vgbench.leaderboard.text import clean_text
 from vgbench.leaderboard.wording import interval_text, recall_text
-from vgbench.retrieval.statistics import wilson_interval
+from vgbench.retrieval.statistics import percent_interval
 
 CONDITION_COLUMNS = (
     "slug", "name", "dataset", "split", "condition", "derived", "queries",
@@ -125,9 +125,8 @@ def _numbers(part: Part) -> Row:
         hits = part.hits.get(n)
         found |= {f"hits_{n}": hits, f"recall_{n}": None, f"low_{n}": None, f"high_{n}": None}
         if hits is not None:
-            low, high = wilson_interval(hits, part.queries)
             found[f"recall_{n}"] = 100 * hits / part.queries
-            found[f"low_{n}"], found[f"high_{n}"] = 100 * low, 100 * high
+            found[f"low_{n}"], found[f"high_{n}"] = percent_interval(hits, part.queries)
     return found
 
 

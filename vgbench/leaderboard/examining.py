@@ -12,7 +12,6 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from vgbench.errors import SubmissionError
-from vgbench.evaluation import percent_interval
 from vgbench.leaderboard.board import SUBMISSION_FILE
 from vgbench.leaderboard.checks import card_problems, entry_problems
 from vgbench.leaderboard.claims import (
@@ -47,6 +46,7 @@ from vgbench.leaderboard.status import (
 from vgbench.leaderboard.text import clean_text
 from vgbench.leaderboard.truths import Truths
 from vgbench.leaderboard.verified import Verification
+from vgbench.retrieval.statistics import percent_interval
 
 
 @dataclass(frozen=True, eq=False)

@@ -23,7 +23,7 @@ from vgbench.leaderboard.entry import DISTANCES, Card
 from vgbench.leaderboard.slugs import slugify
 from vgbench.leaderboard.sources import LARGEST_CSV, plain_bytes
 from vgbench.leaderboard.text import clean_text
-from vgbench.retrieval.statistics import possible_count, wilson_interval
+from vgbench.retrieval.statistics import percent_interval, possible_count
 
 RECALLS = tuple(f"recall_{n}" for n in RECALL_VALUES)
 
@@ -209,9 +209,8 @@ def _row(line: _Line, table: str) -> Row:
         row[f"recall_{n}"] = float(percent)
         count = _count(percent, queries)
         if count is not None and queries is not None:
-            low, high = wilson_interval(count, queries)
             row[f"hits_{n}"] = count
-            row[f"low_{n}"], row[f"high_{n}"] = 100 * low, 100 * high
+            row[f"low_{n}"], row[f"high_{n}"] = percent_interval(count, queries)
     return row
 
 

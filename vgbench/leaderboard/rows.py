@@ -26,7 +26,7 @@ from vgbench.leaderboard.status import believed_status
 from vgbench.retrieval.positives import count_without_positives
 from vgbench.retrieval.recall import first_hit, hits
 from vgbench.retrieval.standings import pack_outcomes
-from vgbench.retrieval.statistics import wilson_interval
+from vgbench.retrieval.statistics import percent_interval
 
 
 def submission_rows(
@@ -185,9 +185,8 @@ def _entry_columns(entry: Entry) -> Row:
         row[f"recall_{n}"] = entry.recalls.get(n)
         row[f"low_{n}"] = row[f"high_{n}"] = None
         if count is not None and total:
-            low, high = wilson_interval(count, total)
             row[f"recall_{n}"] = 100 * count / total
-            row[f"low_{n}"], row[f"high_{n}"] = 100 * low, 100 * high
+            row[f"low_{n}"], row[f"high_{n}"] = percent_interval(count, total)
     conditions = entry.conditions and {
         name: {"queries": part["queries"], "hits": {str(n): c for n, c in part["hits"].items()}}
         for name, part in entry.conditions.items()

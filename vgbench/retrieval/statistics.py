@@ -77,6 +77,12 @@ def wilson_interval(
     return low, high
 
 
+def percent_interval(count: int, total: int) -> tuple[float, float]:
+    """The 95 % Wilson interval of `count` localized queries out of `total`, in percent."""
+    low, high = wilson_interval(count, total)
+    return 100 * low, 100 * high
+
+
 def mcnemar(only_a: int | Counts, only_b: int | Counts) -> float | NDArray[np.float64]:
     """The exact two-sided McNemar test of two methods on the same queries.
 

@@ -14,8 +14,8 @@ from pathlib import Path
 from markupsafe import Markup
 
 from vgbench.durable import atomic_write
-from vgbench.evaluation import percent_interval
 from vgbench.leaderboard.text import clean_text, shorten
+from vgbench.retrieval.statistics import percent_interval
 from vgbench.study.printed import TABLES, VALIDATION, printed_curve
 from vgbench.study.results import Evaluation, Study
 from vgbench.study.tables import rows_of

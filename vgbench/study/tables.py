@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import cache
 
-from vgbench.evaluation import percent_interval
 from vgbench.leaderboard.text import clean_text, pad, shorten
+from vgbench.retrieval.statistics import percent_interval
 from vgbench.study.plan import NOT_IN_THE_TABLES
 from vgbench.study.printed import QUERIES, TABLES, printed_row
 from vgbench.study.results import Evaluation, Study

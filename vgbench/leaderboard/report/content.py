@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from vgbench.leaderboard.report.reading import Evaluation
 from vgbench.retrieval.positives import find_positives
 from vgbench.retrieval.recall import RECALL_VALUES, hits
-from vgbench.retrieval.statistics import wilson_interval
+from vgbench.retrieval.statistics import percent_interval
 
 ORDER = (
     "The worst first: queries without a positive among their predictions, then those whose first "
@@ -164,11 +164,8 @@ def recall_table(evaluation: Evaluation, ns: Sequence[int] = RECALL_VALUES) -> l
     for label, chosen in groups(evaluation):
         total = int(chosen.sum())
         counts = tuple(hits(evaluation.first_hits[chosen], ns).values())
-        cells = []
-        for count in counts:
-            low, high = wilson_interval(count, total)
-            cells.append((100 * count / total, 100 * low, 100 * high))
-        table.append(Recalls(label, total, counts, tuple(cells)))
+        cells = tuple((100 * count / total, *percent_interval(count, total)) for count in counts)
+        table.append(Recalls(label, total, counts, cells))
     return table
 
 

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from vgbench.leaderboard.columns import RECALL_VALUES, Row
 from vgbench.leaderboard.ranking import Place, Ranking, rank_rows
 from vgbench.leaderboard.text import clean_text, safe_link
-from vgbench.retrieval.statistics import holm, mcnemar, smallest_difference, wilson_interval
+from vgbench.retrieval.statistics import holm, mcnemar, percent_interval, smallest_difference
 
 BYTES_PER_NUMBER = 4
 """A descriptor is stored as float32."""
@@ -162,8 +162,8 @@ def _conditions(row: Row) -> list[list[Any]] | None:
             if count is None or not total:
                 line.append("")
                 continue
-            low, high = wilson_interval(count, total)
-            line.append(f"{100 * count / total:.1f} {100 * low:.1f}–{100 * high:.1f}")
+            low, high = percent_interval(count, total)
+            line.append(f"{100 * count / total:.1f} {low:.1f}–{high:.1f}")
         lines.append(line)
     return lines
 
