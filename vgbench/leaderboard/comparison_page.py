@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import base64
-import hashlib
 import io
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from functools import cache
-from importlib import resources
 from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,6 +16,7 @@ from vgbench._version import __version__
 from vgbench.errors import UsageError
 from vgbench.leaderboard.comparison import Compared, Comparison, PairedTest
 from vgbench.leaderboard.disagreements import Best, Case, Disagreements, find_disagreements
+from vgbench.leaderboard.page_template import inline_hash, packaged, page_environment
 from vgbench.leaderboard.text import clean_text
 from vgbench.leaderboard.verdicts import p_number
 from vgbench.retrieval.statistics import percent_interval
@@ -225,16 +224,10 @@ def _thumbnail(dataset: Dataset | None, path: str) -> str | None:
 
 @cache
 def _template() -> Template:
-    from jinja2 import Environment, StrictUndefined
     from markupsafe import Markup
 
-    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True)
+    environment = page_environment(trim_blocks=True)
     environment.filters["signed"] = _signed
-    style = _packaged("comparison.css")
-    digest = base64.b64encode(hashlib.sha256(style.encode("utf-8")).digest()).decode("ascii")
-    environment.globals.update(style=Markup(style), style_hash=f"sha256-{digest}")
-    return environment.from_string(_packaged("comparison.html.j2"))
-
-
-def _packaged(name: str) -> str:
-    return resources.files("vgbench.leaderboard").joinpath(name).read_text(encoding="utf-8")
+    style = packaged("vgbench.leaderboard", "comparison.css")
+    environment.globals.update(style=Markup(style), style_hash=inline_hash(style))
+    return environment.from_string(packaged("vgbench.leaderboard", "comparison.html.j2"))

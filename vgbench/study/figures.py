@@ -14,6 +14,7 @@ from pathlib import Path
 from markupsafe import Markup
 
 from vgbench.durable import atomic_write
+from vgbench.leaderboard.chart_parts import line_path, px, scaled
 from vgbench.leaderboard.text import clean_text, shorten
 from vgbench.retrieval.statistics import percent_interval
 from vgbench.study.printed import TABLES, VALIDATION, printed_curve
@@ -119,7 +120,7 @@ def size_figure(title: str, note: str, rows: Mapping[str, Sequence[Evaluation]])
     names = {_pixels(one): one.image_size for group in rows.values() for one in group}
     before, lower = -math.inf, False
     for count, name in sorted(names.items()):
-        x = _scaled(math.log2(count), low, high, LEFT + 30, RIGHT - 30)
+        x = scaled(math.log2(count), low, high, LEFT + 30, RIGHT - 30)
         lower = x - before < WIDEST_LABEL and not lower  # labels too near take turns
         parts.append(_tick(x, name, 14 if lower else 0))
         before = x
@@ -128,12 +129,12 @@ def size_figure(title: str, note: str, rows: Mapping[str, Sequence[Evaluation]])
         for one in sorted(group, key=_pixels):
             hit = one.hits(1)
             # A little apart, so that the intervals of two lines do not cover each other.
-            x = _scaled(math.log2(_pixels(one)), low, high, LEFT + 30, RIGHT - 30) + 6 * colour
+            x = scaled(math.log2(_pixels(one)), low, high, LEFT + 30, RIGHT - 30) + 6 * colour
             ends = percent_interval(hit, one.queries)
             points.append((x, _y(100 * hit / one.queries, 100)))
             parts.append(
                 Markup('<path class="range c{}" d="M{} {}V{}"/>').format(
-                    colour, _n(x), *(_n(_y(end, 100)) for end in ends)
+                    colour, px(x), *(px(_y(end, 100)) for end in ends)
                 )
             )
         parts += _drawn(Line(label, colour, points), points)
@@ -148,9 +149,9 @@ def line_chart(title: str, note: str, lines: Sequence[Line]) -> str:
     top = min(100, 10 * math.ceil((max(values) + 0.1) / 10))
     parts = [_frame(title, note, "epoch", top)]
     for epoch in range(0, int(last) + 1, max(1, math.ceil(last / 12))):
-        parts.append(_tick(_scaled(epoch, 0, last, LEFT, RIGHT), str(epoch)))
+        parts.append(_tick(scaled(epoch, 0, last, LEFT, RIGHT), str(epoch)))
     for index, line in enumerate(lines):
-        points = [(_scaled(e, 0, last, LEFT, RIGHT), _y(v, top)) for e, v in line.points]
+        points = [(scaled(e, 0, last, LEFT, RIGHT), _y(v, top)) for e, v in line.points]
         parts += _drawn(line, points)
         parts.append(_legend(index, line))
     return _svg(parts, title)
@@ -163,7 +164,7 @@ def _points(curve: Sequence[Mapping[str, float]], n: int = 1) -> list[tuple[floa
 
 def _drawn(line: Line, points: Sequence[tuple[float, float]]) -> list[Markup]:
     colour = line.colour % len(_COLOURS)
-    path = "M" + "L".join(f"{_n(x)} {_n(y)}" for x, y in points) if points else "M0 0"
+    path = line_path(points) if points else "M0 0"
     kind = "printed" if line.printed else "line"
     name = f"{clean_text(line.label)}{', printed' if line.printed else ''}"
     drawn = [
@@ -173,7 +174,7 @@ def _drawn(line: Line, points: Sequence[tuple[float, float]]) -> list[Markup]:
     ]
     if not line.printed:
         drawn += [
-            Markup('<circle class="d{}" cx="{}" cy="{}" r="3.2"/>').format(colour, _n(x), _n(y))
+            Markup('<circle class="d{}" cx="{}" cy="{}" r="3.2"/>').format(colour, px(x), px(y))
             for x, y in points
         ]
     return drawn
@@ -204,7 +205,7 @@ def _frame(title: str, note: str, below: str, top: float) -> Markup:
         parts.append(
             Markup(
                 '<path class="grid" d="M{} {}H{}"/><text class="end" x="{}" y="{}">{}</text>'
-            ).format(LEFT, _n(y), RIGHT, LEFT - 8, _n(y + 4), percent)
+            ).format(LEFT, px(y), RIGHT, LEFT - 8, px(y + 4), percent)
         )
     parts.append(
         Markup('<text class="middle" x="{}" y="{}">{}</text><text x="{}" y="{}">{}</text>').format(
@@ -216,7 +217,7 @@ def _frame(title: str, note: str, below: str, top: float) -> Markup:
 
 def _tick(x: float, text: str, down: int = 0) -> Markup:
     return Markup('<text class="middle" x="{}" y="{}">{}</text>').format(
-        _n(x), BOTTOM + 17 + down, text
+        px(x), BOTTOM + 17 + down, text
     )
 
 
@@ -232,17 +233,9 @@ def _svg(parts: Sequence[Markup], title: str) -> str:
 
 
 def _y(percent: float, top: float) -> float:
-    return _scaled(percent, 0, top, BOTTOM, TOP)
-
-
-def _scaled(value: float, low: float, high: float, start: float, end: float) -> float:
-    return start + (value - low) / ((high - low) or 1) * (end - start)
+    return scaled(percent, 0, top, BOTTOM, TOP)
 
 
 def _pixels(evaluation: Evaluation) -> int:
     height, _, width = evaluation.image_size.partition("x")
     return int(height) * int(width)
-
-
-def _n(value: float) -> str:
-    return f"{value:.1f}".removesuffix(".0")

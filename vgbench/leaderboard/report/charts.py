@@ -13,6 +13,7 @@ from typing import NamedTuple
 import numpy as np
 from markupsafe import Markup
 
+from vgbench.leaderboard.chart_parts import cut, line_path, px, scaled, spread_labels
 from vgbench.leaderboard.report.content import best_metres, groups
 from vgbench.leaderboard.report.reading import Evaluation
 from vgbench.retrieval.curves import Curve, recall_by_n, recall_by_threshold
@@ -68,18 +69,18 @@ def histogram_chart(evaluation: Evaluation) -> Markup:
             if count:
                 parts.append(
                     Markup('<path class="{}" d="M{} {}V{}H{}V{}Z"/>').format(
-                        kind, _n(left), _n(middle), _n(middle + sign * count * unit), _n(right),
-                        _n(middle),
+                        kind, px(left), px(middle), px(middle + sign * count * unit), px(right),
+                        px(middle),
                     )
                 )  # fmt: skip
         parts.append(Markup("</g>"))
     parts.append(
-        Markup('<g class="axis"><path d="M{} {}H{}"/></g>').format(LEFT, _n(middle), WIDTH - RIGHT)
+        Markup('<g class="axis"><path d="M{} {}H{}"/></g>').format(LEFT, px(middle), WIDTH - RIGHT)
     )
     for sign in (-1, 1):
         parts.append(
             Markup('<text class="end" x="{}" y="{}">{}</text>').format(
-                LEFT - 6, _n(middle + sign * tallest * unit + (8 if sign < 0 else 0)), tallest
+                LEFT - 6, px(middle + sign * tallest * unit + (8 if sign < 0 else 0)), tallest
             )
         )
     for words, height in (("↑ localized at 1", TOP + 10), ("↓ not localized at 1", HEIGHT - 50)):
@@ -121,9 +122,9 @@ def n_chart(evaluation: Evaluation) -> Markup:
         for label, chosen in groups(evaluation)[:CURVES]
     ]
     ticks = [(float(n), f"{n}") for n in (1, 2, 5, 10, 20, 50, 100) if n <= top]
-    scaled = _scale(0, math.log2(top) or 1, LEFT + 8, WIDTH - 110)
+    x = _scale(0, math.log2(top), LEFT + 8, WIDTH - 110)
     return _curves(
-        curves, lambda n: scaled(math.log2(n)), ticks, "N", "R@N, percent", "Recall by N", None
+        curves, lambda n: x(math.log2(n)), ticks, "N", "R@N, percent", "Recall by N", None
     )
 
 
@@ -152,13 +153,13 @@ def _curves(
     parts = [_percent_axis(beside)]
     if mark is not None:
         parts.append(
-            Markup('<path class="range" d="M{} {}V{}"/>').format(_n(mark), TOP, HEIGHT - BOTTOM)
+            Markup('<path class="range" d="M{} {}V{}"/>').format(px(mark), TOP, HEIGHT - BOTTOM)
         )
     low, high = curves[0][1].interval
     there = [(x(a), _y(b)) for a, b in zip(curves[0][1].x.tolist(), high.tolist(), strict=True)]
     back = [(x(a), _y(b)) for a, b in zip(curves[0][1].x.tolist(), low.tolist(), strict=True)]
-    parts.append(Markup('<path class="band" d="{}Z"/>').format(_path([*there, *back[::-1]])))
-    ends = _spread([_y(float(curve.recall[-1])) for _, curve in curves])
+    parts.append(Markup('<path class="band" d="{}Z"/>').format(line_path([*there, *back[::-1]])))
+    ends = spread_labels([_y(float(curve.recall[-1])) for _, curve in curves], HEIGHT - BOTTOM)
     for index, ((label, curve), end) in enumerate(zip(curves, ends, strict=True)):
         points = [
             (x(a), _y(b)) for a, b in zip(curve.x.tolist(), curve.recall.tolist(), strict=True)
@@ -169,7 +170,7 @@ def _curves(
                 "</g>"
             ).format(
                 index, f"{label}: {curve.recall[0]:.1f} to {curve.recall[-1]:.1f} percent",
-                _path(points), _n(points[-1][0] + 8), _n(end + 4), _short(label),
+                line_path(points), px(points[-1][0] + 8), px(end + 4), cut(label, 14),
             )
         )  # fmt: skip
     parts += [_tick(x(value), text) for value, text in ticks]
@@ -186,7 +187,7 @@ def _svg(parts: Sequence[Markup], title: str) -> Markup:
 def _percent_axis(beside: str) -> Markup:
     lines = [
         Markup('<path d="M{} {}H{}"/><text class="end" x="{}" y="{}">{}</text>').format(
-            LEFT, _n(_y(percent)), WIDTH - 110, LEFT - 6, _n(_y(percent) + 4), percent
+            LEFT, px(_y(percent)), WIDTH - 110, LEFT - 6, px(_y(percent) + 4), percent
         )
         for percent in range(0, 101, 20)
     ]
@@ -198,7 +199,7 @@ def _percent_axis(beside: str) -> Markup:
 
 def _tick(at: float, text: str) -> Markup:
     return Markup('<text class="middle" x="{}" y="{}">{}</text>').format(
-        _n(at), HEIGHT - BOTTOM + 16, text
+        px(at), HEIGHT - BOTTOM + 16, text
     )
 
 
@@ -208,33 +209,9 @@ def _below(text: str) -> Markup:
     )
 
 
-def _path(points: Sequence[tuple[float, float]]) -> str:
-    return "M" + "L".join(f"{_n(a)} {_n(b)}" for a, b in points)
-
-
 def _scale(low: float, high: float, start: float, end: float) -> Callable[[float], float]:
-    return lambda value: start + (value - low) / (high - low) * (end - start)
+    return lambda value: scaled(value, low, high, start, end)
 
 
 def _y(percent: float) -> float:
-    return _scale(0, 100, HEIGHT - BOTTOM, TOP)(percent)
-
-
-def _spread(wanted: Sequence[float], apart: float = 13.0) -> list[float]:
-    """Heights for labels, near the wanted ones and far enough from each other to be read."""
-    order = sorted(range(len(wanted)), key=lambda index: wanted[index])
-    placed = [0.0] * len(wanted)
-    last = -math.inf
-    for index in order:
-        last = placed[index] = max(wanted[index], last + apart)
-    over = max(0.0, last - (HEIGHT - BOTTOM))
-    return [height - over for height in placed]
-
-
-def _short(name: str, characters: int = 14) -> str:
-    return name if len(name) <= characters else name[: characters - 1].rstrip() + "…"
-
-
-def _n(value: float) -> str:
-    """A coordinate with one decimal, as short as it goes."""
-    return f"{value:.1f}".removesuffix(".0")
+    return scaled(percent, 0, 100, HEIGHT - BOTTOM, TOP)

@@ -3,49 +3,17 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 
 import numpy as np
 from markupsafe import Markup
-from numpy.typing import NDArray
 
+from vgbench.leaderboard.map_scale import MAP_SIZE, MapScale, dots, scale_around
 from vgbench.leaderboard.report.reading import Evaluation
-from vgbench.leaderboard.site.content import MAP_SIZE, dots
 
 
-@dataclass(frozen=True)
-class Map:
-    """From metres to units of the map, which is `width` × `height`; north is up.
-
-    `low` is the position of its lower left corner, `metres` those of one unit.
-    """
-
-    low: tuple[float, float]
-    metres: float
-    width: int
-    height: int
-
-    def units(self, positions: NDArray[np.float64]) -> NDArray[np.int64]:
-        """Where positions, float64 (…, 2), are on the map, int64 (…, 2)."""
-        scaled: NDArray[np.int64] = np.rint((positions - np.array(self.low)) / self.metres).astype(
-            np.int64
-        )
-        scaled[..., 1] = self.height - scaled[..., 1]
-        return scaled
-
-
-def map_of(evaluation: Evaluation) -> Map:
+def map_of(evaluation: Evaluation) -> MapScale:
     """The map that holds the database and the queries."""
-    everything = np.concatenate([evaluation.database_positions, evaluation.query_positions])
-    low = everything.min(axis=0)
-    extent = np.maximum(everything.max(axis=0) - low, 1.0)
-    metres = float(extent.max()) / MAP_SIZE
-    return Map(
-        (float(low[0]), float(low[1])),
-        metres,
-        math.ceil(float(extent[0]) / metres),
-        math.ceil(float(extent[1]) / metres),
-    )
+    return scale_around(evaluation.database_positions, evaluation.query_positions)
 
 
 def map_chart(evaluation: Evaluation) -> Markup:

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
 from collections.abc import Sequence
 from functools import cache
-from importlib import resources
 from typing import TYPE_CHECKING
 
 from vgbench._version import __version__
+from vgbench.leaderboard.page_template import packaged, scripted_template
 from vgbench.leaderboard.report.charts import (
     histogram,
     histogram_chart,
@@ -95,21 +93,8 @@ def notes_on(evaluation: Evaluation, pictures: Pictures) -> list[str]:
 
 @cache
 def _template() -> Template:
-    from jinja2 import Environment, StrictUndefined
-    from markupsafe import Markup
-
-    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=False)
-    environment.policies["json.dumps_kwargs"] = {"separators": (",", ":"), "ensure_ascii": True}
-    script = _packaged(__package__, "page.js")
-    style = _packaged("vgbench.leaderboard.site", "page.css") + _packaged(__package__, "page.css")
-    digest = base64.b64encode(hashlib.sha256(script.encode("utf-8")).digest()).decode("ascii")
-    environment.globals.update(  # all are files of this package: nothing in them is a stranger's
-        script=Markup(script),
-        style=Markup(style),
-        script_hash=f"sha256-{digest}",
+    page, script, style = (
+        packaged(__package__, name) for name in ("page.html.j2", "page.js", "page.css")
     )
-    return environment.from_string(_packaged(__package__, "page.html.j2"))
-
-
-def _packaged(package: str | None, name: str) -> str:
-    return resources.files(package or "").joinpath(name).read_text(encoding="utf-8")
+    board = packaged("vgbench.leaderboard.site", "page.css")
+    return scripted_template(page, script, board + style)

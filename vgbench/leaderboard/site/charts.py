@@ -7,11 +7,11 @@ escaping, never into these strings unescaped.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from markupsafe import Markup
 
+from vgbench.leaderboard.chart_parts import cut, line_path, px, scaled, spread_labels
 from vgbench.leaderboard.columns import RECALL_VALUES
 from vgbench.leaderboard.site.content import BYTES_PER_NUMBER, Board
 
@@ -60,16 +60,13 @@ def pareto_chart(board: Board, names: dict[str, str]) -> Markup | None:
     high = math.ceil(math.log2(points[-1].size)) + 0.2
 
     def x(size: float) -> float:
-        return _scaled(math.log2(size), low, high, LEFT, WIDTH - RIGHT)
+        return scaled(math.log2(size), low, high, LEFT, WIDTH - RIGHT)
 
     parts = [_axes("bytes per descriptor (float32)", "R@1, percent")]
     for power in range(math.ceil(low), math.floor(high) + 1):
         parts.append(_tick_x(x(2**power), _bytes(2**power)))
     front = [point for point in points if point.front]
-    path = "".join(
-        f"{'L' if index else 'M'}{_n(x(point.size))} {_n(_y(point.recall))}"
-        for index, point in enumerate(front)
-    )
+    path = line_path((x(point.size), _y(point.recall)) for point in front)
     parts.append(Markup('<path class="front" d="{}"/>').format(path))
     for point in points:
         where = x(point.size)
@@ -78,12 +75,12 @@ def pareto_chart(board: Board, names: dict[str, str]) -> Markup | None:
             title += f", 95 % interval {point.low:.1f}–{point.high:.1f}"
             parts.append(
                 Markup('<path class="range" d="M{} {}V{}"/>').format(
-                    _n(where), _n(_y(point.low)), _n(_y(point.high))
+                    px(where), px(_y(point.low)), px(_y(point.high))
                 )
             )
         parts.append(
             Markup('<circle class="{}" cx="{}" cy="{}" r="5"><title>{}</title></circle>').format(
-                "dot on-front" if point.front else "dot", _n(where), _n(_y(point.recall)), title
+                "dot on-front" if point.front else "dot", px(where), px(_y(point.recall)), title
             )
         )
     return _svg("".join(parts), f"{board.title}: recall@1 against descriptor size")
@@ -98,24 +95,23 @@ def curves_chart(board: Board, names: dict[str, str]) -> Markup | None:
         return None
 
     def x(n: int) -> float:
-        return _scaled(math.log2(n), 0, math.log2(RECALL_VALUES[-1]), LEFT + 8, WIDTH - 150)
+        return scaled(math.log2(n), 0, math.log2(RECALL_VALUES[-1]), LEFT + 8, WIDTH - 150)
 
     parts = [_axes("N", "R@N, percent", WIDTH - 142)]
     parts += [_tick_x(x(n), str(n)) for n in RECALL_VALUES]
-    labels = _spread([_y(row["recall_20"]) for row in rows])
+    labels = spread_labels([_y(row["recall_20"]) for row in rows], HEIGHT - BOTTOM)
     for index, (row, label) in enumerate(zip(rows, labels, strict=True)):
         points = [(x(n), _y(row[f"recall_{n}"])) for n in RECALL_VALUES]
-        path = "M" + "L".join(f"{_n(a)} {_n(b)}" for a, b in points)
         numbers = ", ".join(f"R@{n} {row[f'recall_{n}']:g}" for n in RECALL_VALUES)
         parts.append(
             Markup('<g class="curve c{}"><title>{}: {}</title><path d="{}"/>').format(
-                index, names[row["slug"]], numbers, path
+                index, names[row["slug"]], numbers, line_path(points)
             )
         )
-        parts += [Markup('<circle cx="{}" cy="{}" r="3"/>').format(_n(a), _n(b)) for a, b in points]
+        parts += [Markup('<circle cx="{}" cy="{}" r="3"/>').format(px(a), px(b)) for a, b in points]
         parts.append(
             Markup('<text x="{}" y="{}">{}</text></g>').format(
-                _n(points[-1][0] + 8), _n(label + 4), _short(names[row["slug"]])
+                px(points[-1][0] + 8), px(label + 4), cut(names[row["slug"]], 20)
             )
         )
     return _svg("".join(parts), f"{board.title}: recall against N of the first {len(rows)} entries")
@@ -131,10 +127,10 @@ def _svg(inside: str, title: str) -> Markup:
 def _axes(below: str, beside: str, right: int = WIDTH - RIGHT) -> Markup:
     lines = [Markup('<g class="axis">')]
     for percent in range(0, 101, 20):
-        at = _n(_y(percent))
+        at = px(_y(percent))
         lines.append(
             Markup('<path d="M{} {}H{}"/><text class="end" x="{}" y="{}">{}</text>').format(
-                LEFT, at, right, LEFT - 6, _n(_y(percent) + 4), percent
+                LEFT, at, right, LEFT - 6, px(_y(percent) + 4), percent
             )
         )
     lines.append(
@@ -152,27 +148,12 @@ def _axes(below: str, beside: str, right: int = WIDTH - RIGHT) -> Markup:
 
 def _tick_x(at: float, text: str) -> Markup:
     return Markup('<text class="middle tick" x="{}" y="{}">{}</text>').format(
-        _n(at), HEIGHT - BOTTOM + 16, text
+        px(at), HEIGHT - BOTTOM + 16, text
     )
 
 
 def _y(percent: float) -> float:
-    return _scaled(percent, 0, 100, HEIGHT - BOTTOM, TOP)
-
-
-def _scaled(value: float, low: float, high: float, start: float, end: float) -> float:
-    return start + (value - low) / (high - low) * (end - start)
-
-
-def _spread(wanted: Sequence[float], apart: float = 13.0) -> list[float]:
-    """Heights for labels, near the wanted ones and far enough from each other to be read."""
-    order = sorted(range(len(wanted)), key=lambda index: wanted[index])
-    placed = [0.0] * len(wanted)
-    last = -math.inf
-    for index in order:
-        last = placed[index] = max(wanted[index], last + apart)
-    over = max(0.0, last - (HEIGHT - BOTTOM))
-    return [height - over for height in placed]
+    return scaled(percent, 0, 100, HEIGHT - BOTTOM, TOP)
 
 
 def _bytes(size: float) -> str:
@@ -181,15 +162,6 @@ def _bytes(size: float) -> str:
     ('2 kB', '512 B')
     """
     return f"{size / 1024:g} kB" if size >= 1024 else f"{size:g} B"
-
-
-def _short(name: str, characters: int = 20) -> str:
-    return name if len(name) <= characters else name[: characters - 1].rstrip() + "…"
-
-
-def _n(value: float) -> str:
-    """A coordinate with one decimal, as short as it goes."""
-    return f"{value:.1f}".removesuffix(".0")
 
 
 def chart_table(board: Board, names: dict[str, str]) -> list[dict[str, Any]]:

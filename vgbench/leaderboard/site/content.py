@@ -19,15 +19,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vgbench.leaderboard.columns import RECALL_VALUES, Row
+from vgbench.leaderboard.map_scale import MAP_SIZE, dots, scale_around
 from vgbench.leaderboard.ranking import Place, Ranking, rank_rows
 from vgbench.leaderboard.text import clean_text, safe_link
 from vgbench.retrieval.statistics import holm, mcnemar, percent_interval, smallest_difference
 
 BYTES_PER_NUMBER = 4
 """A descriptor is stored as float32."""
-
-MAP_SIZE = 800
-"""Units across the longer side of a map of positions."""
 
 ROW_FIELDS = (
     "slug", "rank", "low_rank", "high_rank", "tier",
@@ -245,28 +243,18 @@ def _positions(ranking: Ranking) -> dict[str, Any] | None:
         return None
     if truth.ground_truth != ranking.key.ground_truth:
         return None
-    everything = np.concatenate([truth.database_positions, truth.query_positions])
-    low = everything.min(axis=0)
-    extent = np.maximum(everything.max(axis=0) - low, 1.0)
-    metres = float(extent.max()) / MAP_SIZE
-    height = math.ceil(float(extent[1]) / metres)
-
-    def units(positions: NDArray[np.float64]) -> NDArray[np.int64]:
-        scaled: NDArray[np.int64] = np.rint((positions - low) / metres).astype(np.int64)
-        scaled[:, 1] = height - scaled[:, 1]  # north is up
-        return scaled
-
-    queries = units(truth.query_positions)
+    scale = scale_around(truth.database_positions, truth.query_positions)
+    queries = scale.units(truth.query_positions)
     return {
         "queries": [path.removeprefix("queries/") for path in truth.query_paths],
         "x": queries[:, 0].tolist(),
         "y": queries[:, 1].tolist(),
-        "width": math.ceil(float(extent[0]) / metres),
-        "height": height,
-        "bar": round(_bar(metres) / metres),
-        "bar_metres": _bar(metres),
-        "radius": round(ranking.key.threshold / metres, 1),
-        "database": dots(units(truth.database_positions)),
+        "width": scale.width,
+        "height": scale.height,
+        "bar": round(_bar(scale.metres) / scale.metres),
+        "bar_metres": _bar(scale.metres),
+        "radius": round(ranking.key.threshold / scale.metres, 1),
+        "database": dots(scale.units(truth.database_positions)),
     }
 
 
@@ -274,18 +262,6 @@ def _bar(metres_per_unit: float) -> int:
     """The length of the scale's bar: the round number of metres nearest an eighth of the map."""
     wanted = metres_per_unit * MAP_SIZE / 8
     return min((10, 20, 50, 100, 200, 500, 1000, 2000, 5000), key=lambda m: abs(m - wanted))
-
-
-def dots(units: NDArray[np.int64]) -> str:
-    """One SVG path that draws a dot at each position; equal positions are drawn once.
-
-    >>> dots(np.array([[3, 4], [5, 4], [3, 4]]))
-    'M3 4h0m2 0h0'
-    """
-    points = np.unique(units, axis=0)
-    steps = np.diff(points, axis=0)
-    first = f"M{points[0, 0]} {points[0, 1]}h0" if len(points) else ""
-    return first + "".join(f"m{dx} {dy}h0" for dx, dy in steps.tolist())
 
 
 def _rounded(value: float | None, digits: int) -> float | None:

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
 import json
 import os
 from collections.abc import Mapping, Sequence
 from functools import cache
-from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from vgbench._version import __version__
 from vgbench.leaderboard.columns import Row
 from vgbench.leaderboard.entry import PROVENANCE, STATUS_MEANING
+from vgbench.leaderboard.page_template import packaged, scripted_template
 from vgbench.leaderboard.site.charts import CURVES, chart_table, curves_chart, pareto_chart
 from vgbench.leaderboard.site.content import ROW_FIELDS, Board, Content, page_content
 
@@ -185,23 +183,8 @@ def _data(content: Content) -> dict[str, Any]:
 
 @cache
 def _template() -> Template:
-    from jinja2 import Environment, StrictUndefined
-    from markupsafe import Markup
-
-    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=False)
-    environment.policies["json.dumps_kwargs"] = {"separators": (",", ":"), "ensure_ascii": True}
-    script, style = _packaged("page.js"), _packaged("page.css")
-    digest = base64.b64encode(hashlib.sha256(script.encode("utf-8")).digest()).decode("ascii")
-    environment.globals.update(  # both are files of this package: nothing in them is a stranger's
-        script=Markup(script),
-        style=Markup(style),
-        script_hash=f"sha256-{digest}",
-    )
-    return environment.from_string(_packaged("page.html.j2"))
-
-
-def _packaged(name: str) -> str:
-    return resources.files(__package__).joinpath(name).read_text(encoding="utf-8")
+    texts = (packaged(__package__, name) for name in ("page.html.j2", "page.js", "page.css"))
+    return scripted_template(*texts)
 
 
 def _verified(folder: Path) -> dict[str, Any]:
