@@ -86,6 +86,24 @@ def atomic_folder(path: str | os.PathLike[str]) -> Iterator[Path]:
         sync_folder(path.parent)
 
 
+def remove_unfinished(folder: Path, ending: str = "") -> None:
+    """Remove what killed writers left in a folder, of names with this ending.
+
+    Only for who holds the folder against other writers, whose files would be taken for such.
+    """
+    try:
+        with os.scandir(folder) as found:
+            entries = list(found)
+    except (FileNotFoundError, NotADirectoryError):
+        return
+    for entry in entries:
+        if entry.name.startswith(TEMPORARY_PREFIX) and entry.name.endswith(ending):
+            if entry.is_dir(follow_symlinks=False):
+                shutil.rmtree(entry.path, ignore_errors=True)
+            else:
+                Path(entry.path).unlink(missing_ok=True)
+
+
 @contextlib.contextmanager
 def explained(path: str | os.PathLike[str]) -> Iterator[None]:
     """Turn an `OSError` of writing to `path` into a `VgbenchError` that says what to do."""

@@ -6,12 +6,11 @@ import contextlib
 import errno
 import hashlib
 import os
-import shutil
 import stat
 from collections.abc import Iterator
 from pathlib import Path
 
-from vgbench.durable import TEMPORARY_PREFIX
+from vgbench.durable import TEMPORARY_PREFIX, remove_unfinished
 from vgbench.errors import BoardError, VgbenchError
 from vgbench.leaderboard.fields import LARGEST_JSON
 from vgbench.leaderboard.slugs import SLUG
@@ -68,16 +67,9 @@ def board_lock(root: str | os.PathLike[str], seconds: float = LOCK_SECONDS) -> I
 
 def sweep(root: Path) -> None:
     """Remove what killed writers left behind; call it only while holding the lock."""
-    for entry in _scan(submissions_folder(root)):
-        if entry.name.startswith(TEMPORARY_PREFIX):
-            if entry.is_dir(follow_symlinks=False):
-                shutil.rmtree(entry.path, ignore_errors=True)
-            else:
-                Path(entry.path).unlink(missing_ok=True)
+    remove_unfinished(submissions_folder(root))
     # Pages are written beside the table without the lock: only the table's own leftovers go.
-    for entry in _scan(table_path(root).parent):
-        if entry.name.startswith(TEMPORARY_PREFIX) and entry.name.endswith(".parquet"):
-            Path(entry.path).unlink(missing_ok=True)
+    remove_unfinished(table_path(root).parent, ".parquet")
 
 
 def check_writable(root: str | os.PathLike[str]) -> None:

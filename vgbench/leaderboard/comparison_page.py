@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import base64
-import io
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import suppress
 from functools import cache
 from itertools import groupby
 from pathlib import Path
@@ -18,6 +15,7 @@ from vgbench.leaderboard.comparison import Compared, Comparison, PairedTest
 from vgbench.leaderboard.disagreements import Best, Case, Disagreements, find_disagreements
 from vgbench.leaderboard.page_template import inline_hash, packaged, page_environment
 from vgbench.leaderboard.text import clean_text
+from vgbench.leaderboard.thumbnails import Grade, thumbnail
 from vgbench.leaderboard.verdicts import p_number
 from vgbench.retrieval.statistics import percent_interval
 
@@ -30,8 +28,7 @@ if TYPE_CHECKING:
 PICTURED = 200
 """Queries of a page that are shown with images; more are named only, so that it opens at once."""
 
-_SIDE = 176  # pixels of the longer side of a thumbnail
-_QUALITY = 70
+_GRADE = Grade(side=176, quality=70)
 
 
 def write_page(
@@ -204,22 +201,7 @@ def _thumbnail(dataset: Dataset | None, path: str) -> str | None:
     """A small JPEG as a data: address; None where there is no image that can be read."""
     if dataset is None:
         return None
-    from PIL import Image
-
-    from vgbench.datasets.headers import MAX_PIXELS
-
-    # Only what Pillow raises of damaged files: a page with a missing image beats no page.
-    with suppress(OSError, ValueError, SyntaxError, Image.DecompressionBombError):
-        with Image.open(dataset.image_path(path), formats=("JPEG", "PNG")) as image:
-            if image.width * image.height > MAX_PIXELS:
-                return None
-            image.draft("RGB", (_SIDE, _SIDE))
-            small = image.convert("RGB")
-        small.thumbnail((_SIDE, _SIDE))
-        content = io.BytesIO()
-        small.save(content, "JPEG", quality=_QUALITY, optimize=True)
-        return "data:image/jpeg;base64," + base64.b64encode(content.getvalue()).decode("ascii")
-    return None
+    return thumbnail(dataset.image_path(path), _GRADE)
 
 
 @cache

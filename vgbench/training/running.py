@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from vgbench._version import __version__
 from vgbench.datasets import Dataset
-from vgbench.durable import TEMPORARY_PREFIX, atomic_write, explained
+from vgbench.durable import atomic_write, explained, remove_unfinished
 from vgbench.errors import VgbenchError, first_ten
 from vgbench.places import data_root as place_of_data
 from vgbench.progress import note
@@ -105,7 +105,8 @@ def train(
     training = _Training(recipe, found, folder, max_steps, device, devices, memory)
     try:
         with FileLock(folder / ".lock", timeout=0):
-            _sweep(folder)
+            for place in (folder, folder / "checkpoints"):  # nobody else writes under the lock
+                remove_unfinished(place)
             return training.run()
     except Timeout:
         if os.environ.get("LOCAL_RANK", "0") != "0":  # a process that the first one started
@@ -350,16 +351,6 @@ class _Training:
         finished = read_run(self.folder)
         assert finished is not None
         return finished
-
-
-def _sweep(folder: Path) -> None:
-    """Remove what a killed process left half-written; nobody else writes under the lock."""
-    for place in (folder, folder / "checkpoints"):
-        for path in place.glob(f"{TEMPORARY_PREFIX}*"):
-            if path.is_dir():
-                shutil.rmtree(path, ignore_errors=True)
-            else:
-                path.unlink(missing_ok=True)
 
 
 def _same_run(before: Run, identity: Mapping[str, Any]) -> None:

@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-import base64
-import io
 import os
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import NamedTuple
 from urllib.parse import quote
 
 from vgbench.datasets import Dataset
-from vgbench.datasets.headers import MAX_PIXELS
-from vgbench.datasets.scanning import read_image_bytes
 from vgbench.errors import UsageError
 from vgbench.leaderboard.report.content import FIRST_ROWS, Query
 from vgbench.leaderboard.report.reading import Evaluation
+from vgbench.leaderboard.thumbnails import Grade, thumbnail
 
 KINDS = ("embed", "link", "none")
 
@@ -26,18 +22,10 @@ BUDGET = 16 * 2**20
 """Bytes that embedded pictures may take in the page, as base64."""
 
 
-class Grade(NamedTuple):
-    """How small pictures are made: pixels of the longer side, and JPEG quality."""
-
-    side: int
-    quality: int
-
-
 GRADES = (Grade(240, 75), Grade(200, 65), Grade(160, 60), Grade(112, 55), Grade(80, 50))
 """The best comes first; the first that fits the budget is taken."""
 
 _SAMPLE = 24  # images that a grade's size is estimated from
-_HEADER = "data:image/jpeg;base64,"
 
 
 @dataclass(frozen=True)
@@ -193,29 +181,6 @@ def choose_grade(dataset: Dataset, paths: Sequence[str], budget: int = BUDGET) -
         if not sizes or 1.1 * len(paths) * sum(sizes) / len(sizes) <= budget:
             return grade
     return GRADES[-1]
-
-
-def thumbnail(file: Path, grade: Grade) -> str | None:
-    """A small JPEG of an image as a `data:` URI; None where it cannot be read."""
-    import warnings
-
-    from PIL import Image
-
-    try:
-        data, _ = read_image_bytes(file)
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            with Image.open(io.BytesIO(data), formats=("JPEG", "PNG")) as image:
-                if image.width * image.height > MAX_PIXELS:
-                    return None
-                image.draft("RGB", (grade.side, grade.side))
-                small = image.convert("RGB")
-                small.thumbnail((grade.side, grade.side))
-    except Exception:  # a damaged file makes Pillow raise nearly anything
-        return None
-    packed = io.BytesIO()
-    small.save(packed, "JPEG", quality=grade.quality, optimize=True)
-    return _HEADER + base64.b64encode(packed.getvalue()).decode("ascii")
 
 
 def check_kind(kind: str) -> None:
