@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -57,3 +59,21 @@ def good_descriptors(city: Path) -> NDArray[np.float32]:
     names = [*sorted((city / "database").iterdir()), *sorted((city / "queries").iterdir())]
     angles = np.asarray([float(path.name.split("@")[1]) % 10_000 for path in names]) / 3_000
     return np.stack([np.cos(angles), np.sin(angles)], axis=1).astype(np.float32)
+
+
+@pytest.fixture(scope="session")
+def draw_city() -> Callable[[Path, int], Path]:
+    """Draw demo-city's first places in train/ of a folder; val/ has the same as a dataset."""
+
+    def draw(folder: Path, places: int) -> Path:
+        from vgbench.demo_city import generate
+
+        generate(folder, ["train"], places=places, workers=2)
+        for role in ("database", "queries"):
+            (folder / "val" / role).mkdir(parents=True)
+        for number, path in enumerate(sorted((folder / "train").rglob("*.jpg"))):
+            role = "queries" if number % 4 == 0 else "database"
+            shutil.copy(path, folder / "val" / role)
+        return folder
+
+    return draw

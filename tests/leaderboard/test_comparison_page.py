@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -24,7 +23,6 @@ from vgbench.leaderboard.disagreements import find_disagreements
 from vgbench.leaderboard.entry import Card
 from vgbench.leaderboard.submission import write_submission
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 HOSTILE = "<script>alert(1)</script>[/bold]"
 
 
@@ -137,17 +135,6 @@ def test_what_cannot_be_written_is_said(entries: Comparison, tmp_path: Path) -> 
     (tmp_path / "file").touch()
     with pytest.raises(VgbenchError, match="Cannot write"):
         write_page(entries, tmp_path / "file" / "page.html")
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    if CHROMIUM is None:
-        pytest.skip("chromium is not there")
-    playwright = pytest.importorskip("playwright.sync_api")
-    with playwright.sync_playwright() as started:
-        chromium = started.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        yield chromium
-        chromium.close()
 
 
 @pytest.fixture

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import shutil
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -41,18 +41,11 @@ class Small:
 
 
 @pytest.fixture(scope="session")
-def tiny_city(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """demo-city's first places in train/; val/ has the same as a dataset."""
-    from vgbench.demo_city import generate
-
-    folder = tmp_path_factory.mktemp("study") / "tiny-city"
-    generate(folder, ["train"], places=PLACES, workers=2)
-    for role in ("database", "queries"):
-        (folder / "val" / role).mkdir(parents=True)
-    for number, path in enumerate(sorted((folder / "train").rglob("*.jpg"))):
-        role = "queries" if number % 4 == 0 else "database"
-        shutil.copy(path, folder / "val" / role)
-    return folder
+def tiny_city(
+    draw_city: Callable[[Path, int], Path], tmp_path_factory: pytest.TempPathFactory
+) -> Path:
+    """demo-city's first places, eight images each, in train/; val/ has the same as a dataset."""
+    return draw_city(tmp_path_factory.mktemp("study") / "tiny-city", PLACES)
 
 
 @pytest.fixture(scope="session")

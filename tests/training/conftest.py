@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import os
-import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -13,18 +12,11 @@ PLACES = 10
 
 
 @pytest.fixture(scope="session")
-def tiny_city(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def tiny_city(
+    draw_city: Callable[[Path, int], Path], tmp_path_factory: pytest.TempPathFactory
+) -> Path:
     """demo-city's first places, eight images each, in train/; val/ has the same as a dataset."""
-    from vgbench.demo_city import generate
-
-    folder = tmp_path_factory.mktemp("tiny") / "tiny-city"
-    generate(folder, ["train"], places=PLACES, workers=2)
-    for role in ("database", "queries"):
-        (folder / "val" / role).mkdir(parents=True)
-    for number, path in enumerate(sorted((folder / "train").rglob("*.jpg"))):
-        role = "queries" if number % 4 == 0 else "database"
-        shutil.copy(path, folder / "val" / role)
-    return folder
+    return draw_city(tmp_path_factory.mktemp("tiny") / "tiny-city", PLACES)
 
 
 @pytest.fixture(scope="session", autouse=True)

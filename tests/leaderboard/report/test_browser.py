@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -18,9 +17,6 @@ from vgbench.evaluation import score
 from vgbench.leaderboard.report.content import listed_queries, worst_first
 from vgbench.leaderboard.report.reading import Evaluation, read_evaluation
 from vgbench.leaderboard.report.writing import write_report
-
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="chromium is not there: make browser")
 
 HOSTILE = "<script>alert(1)</script>[/bold]"
 Opened = Callable[..., Any]
@@ -85,15 +81,6 @@ def short(
         "pictures": write_report(evaluation, folder / "pictured.html", queries=12).page,
         "names": write_report(many, folder / "long.html", queries=12).page,
     }
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    playwright = pytest.importorskip("playwright.sync_api")
-    with playwright.sync_playwright() as started:
-        chromium = started.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        yield chromium
-        chromium.close()
 
 
 @pytest.fixture

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib.util
 import json
-import shutil
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,9 +14,6 @@ import pytest
 from vgbench.leaderboard.site import render_site
 from vgbench.retrieval.standings import unpack_outcomes
 from vgbench.retrieval.statistics import mcnemar
-
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="chromium is not there: make browser")
 
 _spec = importlib.util.spec_from_file_location(
     "site_rows", Path(__file__).with_name("test_site.py")
@@ -44,16 +40,6 @@ def address(rows: list[dict[str, Any]], tmp_path_factory: pytest.TempPathFactory
     path = tmp_path_factory.mktemp("site") / "index.html"
     path.write_text(render_site(rows), encoding="utf-8")
     return path.as_uri()
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        yield chromium
-        chromium.close()
 
 
 class Seen(list[str]):
