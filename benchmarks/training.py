@@ -1,11 +1,13 @@
 """What training costs beside the network itself, and against the loop one would write first.
 
 Two loops train the study's network by the same recipe on the same images in the same order, by
-turns, two epochs of the first and one of the second a round:
+turns, each in a process of its own, two epochs of the first and one of the second a round:
 
   vgbench   `vgbench.training.train`: images decoded once, augmented in processes beside, the
-            precision and layout that a short measurement finds fastest
+            precision and layout that a short measurement finds fastest, freed memory kept
   plain     one process that decodes, augments and trains in turn; float32, torch's default layout
+
+`--precision float32` holds vgbench to the other's precision, where a processor is fast in bfloat16.
 
 Printed are the share of vgbench's epochs that is not forward, backward or optimizer step, and the
 ratio of the whole epochs. Of vgbench a run's mean epoch counts: recipes have ten, of which only the
@@ -18,12 +20,14 @@ first starts processes and decodes.
 from __future__ import annotations
 
 import argparse
+import multiprocessing
 import os
 import statistics
 import sys
 import tempfile
 import time
 from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -143,20 +147,32 @@ def main() -> None:
     parser.add_argument("--batch", type=int, default=16, help="places in a batch")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--recipe", default="study")
+    parser.add_argument("--precision", default="auto", help="vgbench's; plain has float32")
     parser.add_argument("--require", type=float, help="fail when the median ratio is lower")
     parser.add_argument("--most", type=float, help="fail when the median share is higher, percent")
     options = parser.parse_args()
     recipe = load_recipe(
         options.recipe,
-        ["epochs=2", "network.weights=random", f"data.places_per_batch={options.batch}"],
+        [
+            "epochs=2",
+            "network.weights=random",
+            f"data.places_per_batch={options.batch}",
+            f"precision={options.precision}",
+        ],
     )
     images = options.places * recipe.images_per_place
     print(f"torch {torch.__version__}, {torch.get_num_threads()} threads, {os.cpu_count()} cores")
     shares, ratios = [], []
-    with first_places(options.folder, options.places) as folder:
-        ours(recipe, folder)  # measures the way to train, which is then known
+    apart = multiprocessing.get_context("spawn")  # neither has the other's memory and settings
+    with (
+        first_places(options.folder, options.places) as folder,
+        ProcessPoolExecutor(1, apart) as one,
+        ProcessPoolExecutor(1, apart) as other,
+    ):
+        one.submit(ours, recipe, folder).result()  # measures the way to train, which is then known
         for turn in range(options.rounds):
-            (whole, share), theirs = ours(recipe, folder), plain(recipe, folder)
+            whole, share = one.submit(ours, recipe, folder).result()
+            theirs = other.submit(plain, recipe, folder).result()
             shares.append(100 * share)
             ratios.append(theirs / whole)
             print(

@@ -33,6 +33,7 @@ from vgbench.descriptors.storage import Rows, storage
 from vgbench.descriptors.tuning import tune
 from vgbench.descriptors.work import Work
 from vgbench.errors import ModelError, UsageError, VgbenchError, first_ten
+from vgbench.kept_memory import kept_memory
 from vgbench.models.classical import ClassicalModel
 from vgbench.models.loading import LoadedModel
 from vgbench.progress import note
@@ -121,7 +122,7 @@ def extract(
     place = choose_device(device, is_module=isinstance(network, nn.Module))
     dataset.check_unchanged()
     work = Work(dataset, rule, place)
-    with undisturbed(network):
+    with undisturbed(network), kept_memory():
         engine = Engine(network, place)
         rows = work.samples(SAMPLES)
         samples = [work.tensor(work.decode([row])) for row in rows]

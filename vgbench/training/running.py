@@ -18,6 +18,7 @@ from vgbench._version import __version__
 from vgbench.datasets import Dataset
 from vgbench.durable import atomic_write, explained, remove_unfinished
 from vgbench.errors import VgbenchError, first_ten
+from vgbench.kept_memory import kept_memory
 from vgbench.places import data_root as place_of_data
 from vgbench.progress import note
 from vgbench.training.extra import require_extra
@@ -155,7 +156,8 @@ class _Training:
         about["initial_weights"] = about.get("initial_weights", weights)
         if continued is None and about["initial_weights"] != weights:
             about["initial_weights"] = weights  # nothing was trained yet from the others
-        way = self._way(network, places, about)
+        with kept_memory():
+            way = self._way(network, places, about)
         write_json(self.folder / "run.json", about)
         started = time.perf_counter()
         try:
@@ -270,7 +272,7 @@ class _Training:
         module = PlaceTraining(network, self.recipe, places, way, workers)
         interrupts = Interrupts()
         try:
-            with _quiet_lightning(), interrupts.watched():
+            with _quiet_lightning(), interrupts.watched(), kept_memory():
                 self._trainer(way, interrupts, len(places)).fit(module, ckpt_path=checkpoint)
         except KeyboardInterrupt:
             note(f"Stopped. The same command goes on from the last whole epoch in {self.folder}.")
