@@ -76,8 +76,10 @@ def test_results_are_shown_and_a_page_written_without_torch(
     assert done.returncode == 0, done.stderr
     assert "Table 7: augmentations" in done.stdout
     assert "28.32" in (tmp_path / "docs" / "study.md").read_text()
-    mixed = vgbench("study", "base", "--results", tmp_path / "results.json")
-    assert (mixed.code, "it cannot change base" in mixed.err) == (2, True)
+    for given in (["base"], ["--data", "demo-city"], ["-o", "here"], ["--device", "cpu"]):
+        mixed = vgbench("study", *given, "--results", tmp_path / "results.json")
+        named = given[0] if given[0].startswith("-") else "naming recipes"
+        assert (mixed.code, f"and {named} would change that" in mixed.err) == (2, True)
     (tmp_path / "broken.json").write_text("{}")
     broken = vgbench("study", "--results", tmp_path / "broken.json", "--json")
     assert broken.code == 1

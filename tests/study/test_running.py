@@ -50,6 +50,28 @@ def test_what_the_runs_started_from_is_evaluated_once_for_each_network(small: An
         result = vgbench.evaluate(start, str(small.data / "val"), resize=(32, 48))
         kept = small.study.before_training(name, "tiny-city/val")
         assert list(kept.first_hits) == result.first_hits.tolist()
+        assert kept.weights == start.digest == small.study.runs[name].start
+
+
+def test_runs_of_one_architecture_and_two_starts_are_not_mixed(small: Any) -> None:
+    run = small.study.runs["base"]
+    here, elsewhere = (e for e in small.study.untrained if e.distance == "l2")
+    assert here.weights == run.start
+    other = replace(elsewhere, architecture=here.architecture)
+    mixed = replace(small.study, untrained=(other, here))
+    assert mixed.before_training("base", "tiny-city/val") == here
+    assert replace(mixed, untrained=(other,)).before_training("base", "tiny-city/val") is None
+
+
+def test_a_recipe_that_shared_a_run_and_is_trained_itself_shares_no_more(small: Any) -> None:
+    from vgbench.study.plan import Plan
+    from vgbench.study.running import _planned
+
+    recipe = next(iter(small.plan.recipes.values()))
+    planned = _planned(small.study, Plan({"contrastive": recipe, "adam": recipe}))
+    assert planned.same_as == {}
+    assert planned.failures == {}
+    assert planned.runs == small.study.runs
 
 
 def test_running_it_again_trains_and_evaluates_nothing(small: Any) -> None:

@@ -58,7 +58,7 @@ def _study(**outcomes: list[int]) -> Study:
             "city", "test", "l2", "net", "3x4", 9, len(ranks), "t", "c", name, tuple(ranks)
         )
         runs[name.replace("_", "-")] = Trained(
-            name, name, 0, {}, "city", None, "random", 1.0, name, (), (evaluation,)
+            name, name, 0, {}, "city", None, "random", 1.0, "start", name, (), (evaluation,)
         )
     return Study("city", None, (), runs)
 

@@ -94,7 +94,7 @@ def test_images_of_other_sizes_and_empty_folders_are_explained(
 ) -> None:
     Image.new("RGB", (8, 8)).save(folder / "here" / "@1.00@1.00@@@@@@@@@@@@0001@.jpg")
     with pytest.raises(DatasetError, match="one size"):
-        Places(folder, lambda image: image)
+        next(Places(folder, lambda image: image).batches(2, 0))
     with pytest.raises(DatasetError, match="place id"):
         Places(tmp_path_factory.mktemp("empty"), lambda image: image)
 

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from unittest import mock
 
 import pytest
 import torch
@@ -61,7 +62,8 @@ def test_a_run_leaves_weights_curve_and_logs(tiny_city: Path, tmp_path: Path) ->
     assert read_run(tmp_path / "run") == run
 
     before = digest(run.model)
-    assert train(recipe, tiny_city, tmp_path / "run") == run  # finished: nothing is trained again
+    with mock.patch("vgbench.training.places._decode_all", side_effect=AssertionError):
+        assert train(recipe, tiny_city, tmp_path / "run") == run  # finished: nothing is done again
     assert digest(run.model) == before
     with pytest.raises(VgbenchError, match=r"(?s)another run.*optimizer.lr: 0.0025 there"):
         train(load_recipe("study", [*SMALL, "epochs=2", "optimizer.lr=1"]), tiny_city, run.folder)
@@ -190,6 +192,15 @@ def test_what_cannot_be_trained_on_is_explained(tiny_city: Path, tmp_path: Path)
         train(recipe, next((tiny_city / "train").iterdir()), tmp_path / "run")
     with pytest.raises(VgbenchError, match=r"10 places, a batch takes 128.*places_per_batch=10"):
         train(load_recipe("study", ["data.image_size=[48,64]"]), tiny_city, tmp_path / "run")
+
+
+def test_a_batch_larger_than_what_is_drawn_is_refused_before_anything_is_drawn(
+    tmp_path: Path,
+) -> None:
+    recipe = load_recipe("study", ["data.drawn_places=100"])
+    with pytest.raises(VgbenchError, match=r"100 places, a batch takes 128"):
+        train(recipe, "demo-city", tmp_path / "run", data_root=tmp_path / "data")
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_damaged_or_unsafe_checkpoint_is_refused(tiny_city: Path, tmp_path: Path) -> None:

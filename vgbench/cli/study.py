@@ -12,8 +12,19 @@ from vgbench.cli import options
 if TYPE_CHECKING:
     from vgbench.study.results import Study
 
+MEASURING = {
+    "recipes": "naming recipes",
+    "data": "--data",
+    "output": "-o",
+    "overrides": "--set",
+    "on": "--on",
+    "validation": "--validation",
+    "device": "--device",
+}
+
 
 def study(
+    context: typer.Context,
     recipes: Annotated[
         Optional[list[str]],  # noqa: UP045
         typer.Argument(
@@ -121,9 +132,13 @@ def study(
         raise UsageError(f"--page names the Markdown file to write: {page}.md")
     asked: list[str] = []
     if results is not None:
-        given = [*(recipes or []), *(overrides or []), *(on or [])]
-        if given:
-            raise UsageError(f"--results shows what was measured; it cannot change {given[0]}.")
+        for name, option in MEASURING.items():
+            source = context.get_parameter_source(name)
+            if source is not None and source.name != "DEFAULT":
+                raise UsageError(
+                    f"--results shows what was measured, and {option} would change that: leave "
+                    "one of them out."
+                )
         found = read_study(results)
     else:
         found, asked = _run(

@@ -85,7 +85,7 @@ def untrained_model(arch: str, seed: int = 0) -> LoadedModel:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         network = build(architecture)
-    digest = hashlib.sha256(_serialise(network, {"architecture": str(architecture)})).hexdigest()
+    digest = weights_digest(network, str(architecture))
     return LoadedModel(
         module=network,
         architecture=str(architecture),
@@ -94,6 +94,11 @@ def untrained_model(arch: str, seed: int = 0) -> LoadedModel:
         digest=digest,
         source=Path(f"untrained {architecture}, seed {seed}"),
     )
+
+
+def weights_digest(network: nn.Module, architecture: str) -> str:
+    """SHA-256 of the file that `save_model` would write of a network without further metadata."""
+    return hashlib.sha256(_serialise(network, {"architecture": architecture})).hexdigest()
 
 
 def _serialise(module: nn.Module, metadata: dict[str, str]) -> bytes:

@@ -7,6 +7,7 @@ import shlex
 from collections.abc import Sequence
 from importlib import resources
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 from vgbench.durable import atomic_write
@@ -36,6 +37,8 @@ from vgbench.study.significance import (
 from vgbench.study.tables import NONE, interval_text, rows_of
 
 TITLES = {"sf-xs": "SF-XS", "tokyo-xs": "Tokyo-XS"}
+USUAL_SPLIT = "demo-city/test"
+"""Evaluated on where no other test set is installed and none is named."""
 NATIVE = f"{OWN_SIZE[0]}x{OWN_SIZE[1]}"
 
 
@@ -329,14 +332,15 @@ def _what_this_is(study: Study) -> str:
 
     sizes = [run.values["data.image_size"] for run in runs]
     size = _common([f"{s[0]}x{s[1]}" if s else "their own size" for s in sizes])
-    seconds = sum(run.seconds for run in runs) / len(runs)
+    # By epoch: a run's own seconds hold its pauses and its preparation too.
+    seconds = median(sum(entry["seconds"] for entry in run.curve) for run in runs)
     return (
         f"{len(runs)} recipes, each trained once, with seed {value('seed')}, on "
         f"{escape_markdown(_common([run.training_data for run in runs]))}, "
         f"images resized to {size}; initial weights: "
         f"{escape_markdown(_common([run.initial_weights for run in runs]))}; "
         f"{value('epochs')} epochs of batches of {value('data.places_per_batch')} places, "
-        f"{seconds / 60:.1f} minutes of training a recipe on average. Intervals and tests are "
+        f"{seconds / 60:.1f} minutes of epochs a recipe (median). Intervals and tests are "
         "about the queries: how much another seed would change is not in them."
     )
 
@@ -351,6 +355,7 @@ def _command(study: Study, path: Path) -> str:
         *([("--data", study.data)] if study.data != "demo-city" else []),
         *([("--validation", study.validation)] if study.validation else []),
         *(("--set", override) for override in study.overrides),
+        *(("--on", where) for where in study.splits() if study.splits() != [USUAL_SPLIT]),
         ("--page", os.fspath(Path(path.parent.name, path.name))),
     ]
     parts += [f"{name} {shlex.quote(clean_text(value))}" for name, value in options]

@@ -35,7 +35,8 @@ STEPS = (
     ("cosine-annealing", "nightlight"),
     ("cosine-annealing", "jitter"),
 )
-"""Each recipe with the one that it differs from in one thing: what the study's tables compare."""
+"""What the study's tables compare: two recipes that differ in one choice, be it the settings of an
+optimizer that go together."""
 
 PRINTED_AS: Mapping[str, str] = {"contrastive": "base-gem", "study": "cosine-annealing"}
 """Recipes whose numbers stand in the study's tables under another name."""

@@ -19,7 +19,7 @@ from vgbench.retrieval.recall import hits
 from vgbench.training.run import Entry, best_epoch
 
 FILE = "results.json"
-SCHEMA = 1
+SCHEMA = 2
 
 _NUMBERS = re.compile(r"\[\n\s+(-?[\d.]+(?:,\n\s+-?[\d.]+)*)\n\s+\]")
 
@@ -64,8 +64,8 @@ class Evaluation:
 class Trained:
     """A finished run: what it was told, its curve, and its evaluations.
 
-    `values` are the recipe's, `seconds` those of training, `initial_weights` what it started from;
-    `weights` is the digest of the model.
+    `values` are the recipe's, `seconds` those of training, `initial_weights` what it started from,
+    in words; `start` and `weights` are the digests of the model before and after.
     """
 
     recipe: str
@@ -76,6 +76,7 @@ class Trained:
     validation: str | None
     initial_weights: str
     seconds: float
+    start: str
     weights: str
     curve: tuple[Entry, ...]
     evaluations: tuple[Evaluation, ...] = ()
@@ -134,7 +135,7 @@ class Study:
         run = self.run_of(recipe)
         trained = run.on(where, distance) if run else None
         for one in self.untrained:
-            if trained and _same_input(one, trained):
+            if run and trained and one.weights == run.start and _same_input(one, trained):
                 return one
         return None
 
@@ -155,7 +156,7 @@ def read_study(path: Path) -> Study:
     Raises
     ------
     VgbenchError
-        When the file is missing, damaged or of a later schema.
+        When the file is missing, damaged or of another schema.
     """
     try:
         document = json.loads(path.read_text(encoding="utf-8"))
@@ -222,8 +223,8 @@ def with_failure(study: Study, recipe: str, reason: str) -> Study:
 
 
 def _same_input(a: Evaluation, b: Evaluation) -> bool:
-    """Whether two evaluations are of one architecture on the same images, compared alike."""
-    keys = ("dataset", "split", "content", "distance", "architecture", "image_size")
+    """Whether two evaluations are of the same images, compared alike."""
+    keys = ("dataset", "split", "content", "distance", "image_size")
     return all(getattr(a, key) == getattr(b, key) for key in keys)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -75,8 +75,8 @@ def run_study(
     from vgbench.training.sources import find_training_data
 
     splits = [load_dataset(name, data_root=data_root) for name in test_sets]
-    first = next(iter(plan.recipes.values()))
-    find_training_data(data, validation, drawn_places=first.drawn_places, data_root=data_root)
+    for places in sorted({recipe.drawn_places for recipe in plan.recipes.values()}):
+        find_training_data(data, validation, drawn_places=places, data_root=data_root)
     study = begin(Study(data, validation, tuple(overrides)), folder)
     study = update(folder, lambda now: _planned(now, plan))
     for number, (name, recipe) in enumerate(plan.recipes.items(), 1):
@@ -85,10 +85,12 @@ def run_study(
             run = _trained(recipe, data, folder / name, validation, data_root, device)
             before = study.runs.get(name)
             if before is None or before.weights != run.about["digest"]:
-                before = _as_trained(run)
-            study = update(folder, lambda now, run=before: with_run(now, run))  # type: ignore[misc]
+                before = None
+            start = _start(recipe, str(run.about["initial_weights"]))
+            trained = before or _as_trained(run, start)
+            study = update(folder, lambda now, run=trained: with_run(now, run))  # type: ignore[misc]
             study = _evaluated(study, name, run.model, recipe, splits, folder, device)
-            study = _with_start(study, name, recipe, splits, folder, device)
+            study = _with_start(study, name, start, recipe, splits, folder, device)
         except KeyboardInterrupt:
             note(f"The same command goes on from here; finished runs are in {folder}.")
             raise
@@ -143,12 +145,15 @@ def evaluate_at(
 
 
 def _planned(study: Study, plan: Plan) -> Study:
-    """Note what the plan says, and forget failures that are tried again."""
-    kept = {k: v for k, v in study.failures.items() if k not in plan.recipes}
+    """Note what the plan says; what it trains has no run of another's and has not failed yet."""
+
+    def others(noted: Mapping[str, str]) -> dict[str, str]:
+        return {name: text for name, text in noted.items() if name not in plan.recipes}
+
     return replace(
         study,
-        same_as={**study.same_as, **plan.same_as},
-        failures={**kept, **plan.unusable},
+        same_as={**others(study.same_as), **plan.same_as},
+        failures={**others(study.failures), **plan.unusable},
     )
 
 
@@ -165,7 +170,7 @@ def _trained(
     return train(recipe, data, folder, validation=validation, data_root=data_root, device=device)
 
 
-def _as_trained(run: Run) -> Trained:
+def _as_trained(run: Run, start: LoadedModel) -> Trained:
     about = run.about
     return Trained(
         recipe=run.folder.name,
@@ -176,6 +181,7 @@ def _as_trained(run: Run) -> Trained:
         validation=about["validation"],
         initial_weights=str(about["initial_weights"]),
         seconds=round(about["seconds"], 1),
+        start=start.digest or "",
         weights=about["digest"],
         curve=tuple(run.curve),
     )
@@ -205,19 +211,31 @@ def _evaluated(
     return study
 
 
-def _with_start(
-    study: Study, name: str, recipe: Recipe, splits: Sequence[Dataset], folder: Path, device: str
-) -> Study:
-    """Evaluate the network that a run started from, where no other run started from the same."""
-    from vgbench.models.saving import untrained_model
+def _start(recipe: Recipe, initial_weights: str) -> LoadedModel:
+    """The model that a run started from."""
+    from vgbench.models.saving import untrained_model, weights_digest
     from vgbench.training.ingredients import make_network
 
+    random = untrained_model(recipe.architecture, seed=recipe.seed)
+    if initial_weights.startswith("random"):
+        return random
+    network = make_network(recipe)[0]
+    return replace(random, module=network, digest=weights_digest(network, random.architecture))
+
+
+def _with_start(
+    study: Study,
+    name: str,
+    start: LoadedModel,
+    recipe: Recipe,
+    splits: Sequence[Dataset],
+    folder: Path,
+    device: str,
+) -> Study:
+    """Evaluate the network that a run started from, where no other run started from the same."""
     for split in splits:
         if study.before_training(name, f"{split.id}/{split.split}"):
             continue
-        start = untrained_model(recipe.architecture, seed=recipe.seed)
-        if not study.runs[name].initial_weights.startswith("random"):
-            start = replace(start, module=make_network(recipe)[0])
         found = tuple(evaluate_at(start, split, recipe.size, device=device))
         study = update(
             folder,

@@ -12,7 +12,7 @@ import sys
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -54,7 +54,8 @@ class Places(Dataset[Tensor]):
     size
         (height, width) in pixels to resize to, bilinear and antialiased; None leaves the images.
     in_memory
-        Whether to decode everything once; None asks how much memory is free.
+        Whether to decode everything once, when the first image is asked for; None asks how much
+        memory is free.
     """
 
     def __init__(
@@ -83,11 +84,18 @@ class Places(Dataset[Tensor]):
         needed = len(self.paths) * height * width * 3
         if in_memory is None:
             in_memory = needed <= MEMORY_SHARE * _free_memory()
-        self.images = _decode_all(self.paths, self._decode, height, width) if in_memory else None
+        self.in_memory = in_memory
         self.transform, self.seed, self.epoch = transform, seed, 0
 
     def __len__(self) -> int:
         return len(self.places)
+
+    @cached_property
+    def images(self) -> NDArray[np.uint8] | None:
+        """All images decoded, uint8 (images, H, W, 3), or None where they are not kept."""
+        if not self.in_memory:
+            return None
+        return _decode_all(self.paths, self._decode, self.height, self.width)
 
     def __getitem__(self, item: int | tuple[int, int]) -> Tensor:
         epoch, place = item if isinstance(item, tuple) else (self.epoch, item)
@@ -125,6 +133,7 @@ class Places(Dataset[Tensor]):
         every page of memory that is written after a fork is copied first.
         """
         self.epoch = epoch
+        _ = self.images  # decoded here, so that workers find them
         mine = _Order(len(self), self.seed, epoch, rank, ranks, places)
         parallel: dict[str, Any] = {"num_workers": min(workers, max(1, len(mine) // places))}
         parallel["persistent_workers"] = workers > 0

@@ -25,7 +25,7 @@ from vgbench.training.extra import require_extra
 from vgbench.training.ingredients import make_network, make_transform
 from vgbench.training.recipes import Recipe, load_recipe
 from vgbench.training.run import Run, read_run, write_json
-from vgbench.training.sources import TrainingData, find_training_data
+from vgbench.training.sources import DEMO, TrainingData, find_training_data
 
 if TYPE_CHECKING:
     from lightning.pytorch import Callback, Trainer
@@ -97,6 +97,8 @@ def train(
     recipe = recipe if isinstance(recipe, Recipe) else load_recipe(Path(recipe))
     recipe = recipe if seed is None else replace(recipe, seed=seed)
     folder = Path(output).expanduser().absolute()
+    if os.fspath(data) == DEMO:  # known before it is drawn
+        _check_enough(f"{DEMO} (data.drawn_places)", recipe.drawn_places, recipe, devices)
     found = find_training_data(
         data, validation, drawn_places=recipe.drawn_places, data_root=data_root
     )
@@ -190,12 +192,7 @@ class _Training:
                 f"{places.dropped:,} places with fewer than {recipe.images_per_place} images are "
                 f"left out; {len(places):,} remain."
             )
-        needed = recipe.places_per_batch * self.devices
-        if len(places) < needed:
-            raise VgbenchError(
-                f"{folder} has {len(places):,} places, a batch takes {needed:,}. Take fewer: "
-                f"--set data.places_per_batch={len(places) // self.devices}"
-            )
+        _check_enough(str(folder), len(places), recipe, self.devices)
         return places
 
     def _augmented(self) -> Path:
@@ -353,6 +350,15 @@ class _Training:
         finished = read_run(self.folder)
         assert finished is not None
         return finished
+
+
+def _check_enough(source: str, places: int, recipe: Recipe, devices: int) -> None:
+    needed = recipe.places_per_batch * devices
+    if places < needed:
+        raise VgbenchError(
+            f"{source} has {places:,} places, a batch takes {needed:,}. Take fewer: "
+            f"--set data.places_per_batch={places // devices}"
+        )
 
 
 def _same_run(before: Run, identity: Mapping[str, Any]) -> None:
