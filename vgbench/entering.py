@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +14,7 @@ from vgbench.errors import UsageError
 from vgbench.evaluation import Result
 from vgbench.leaderboard.document import file_names
 from vgbench.leaderboard.entry import STATUSES
+from vgbench.leaderboard.slugs import REVISION
 from vgbench.leaderboard.submission import Card, Entry, check_card, find_same, write_submission
 from vgbench.places import board_root
 
@@ -30,6 +32,12 @@ class Entered:
     def slug(self) -> str:
         """The submission's name on the board."""
         return self.folder.name
+
+    @property
+    def revision_of(self) -> str | None:
+        """The first submission of this name, whose place it takes in the ranking, or None."""
+        match = REVISION.fullmatch(self.slug)
+        return match[1] if match and (self.folder.parent / match[1]).is_dir() else None
 
     def to_json(self) -> dict[str, Any]:
         """What `evaluate` and `submit` print."""
@@ -90,7 +98,8 @@ def submit(
         weights_digest=made_by.weights_digest,
         notes=notes,
     )
-    entries = [entry_of(result, image_size, resize) for result in results]
+    size = None if image_size is None else _plain_size(image_size)
+    entries = [entry_of(result, size, resize) for result in results]
     folder = write_submission(card, entries, root=board_root(root))
     return Entered(folder, weakest_status(results), results)
 
@@ -140,6 +149,15 @@ def _check_splits(splits: Sequence[Dataset]) -> None:
         )
     if not names:
         raise UsageError("A submission holds at least one result.")
+
+
+def _plain_size(text: str) -> str:
+    """Write a size as all others are written; other words stay as they are.
+
+    >>> _plain_size("480 × 640"), _plain_size("native")
+    ('480x640', 'native')
+    """
+    return re.sub(r"(\d)\s*[x×*]\s*(\d)", r"\1x\2", text.strip(), flags=re.IGNORECASE)
 
 
 def entry_of(result: Result, image_size: str | None = None, resize: str | None = None) -> Entry:

@@ -217,10 +217,16 @@ def score(
     DescriptorError
         When rows, shape, type or content do not fit, naming the rows and images.
     """
-    from vgbench.descriptors.files import digest
-    from vgbench.descriptors.validation import check_descriptors, unit_length
+    return _score(descriptors, _dataset(dataset), distance, top, threshold, known_order=False)
 
-    dataset = _dataset(dataset)
+
+def _score(
+    descriptors: Any, dataset: Dataset, distance: str, top: int, threshold: float, known_order: bool
+) -> Result:
+    from vgbench.descriptors.files import digest
+    from vgbench.descriptors.validation import check_descriptors
+    from vgbench.hints import hints
+
     _check_protocol(distance, top, threshold)
     database, queries = _halves(descriptors, dataset)
     started = time.perf_counter()
@@ -249,9 +255,7 @@ def score(
             threshold=threshold,
             seconds={"search": searched - started},
         )
-    if distance == "l2" and not unit_length(database, queries):
-        result = replace(result, warnings=(_what_cosine_gives(result, database, queries),))
-    return result
+    return replace(result, warnings=hints(result, database, queries, known_order))
 
 
 def evaluate(
@@ -310,7 +314,7 @@ def evaluate(
 
         made_by = model if isinstance(model, LoadedModel) else None
         extraction = extract(model, dataset, resize=resize, device=device, precision=precision)
-    result = score(extraction.descriptors, dataset, distance=distance, top=top, threshold=threshold)
+    result = _score(extraction.descriptors, dataset, distance, top, threshold, known_order=True)
     return with_extraction(result, extraction, made_by)
 
 
@@ -398,17 +402,3 @@ def _rows(given: Any) -> NDArray[Any]:
             "If they are numbers of another kind: array.astype('float32')."
         )
     return rows
-
-
-def _what_cosine_gives(result: Result, database: NDArray[Any], queries: NDArray[Any]) -> str:
-    cosine = search(database, queries, k=max(RECALL_VALUES), distance="cosine")
-    ranks = first_hit(
-        cosine.rows, result.dataset.database_positions, result.dataset.query_positions,
-        result.threshold,
-    )  # fmt: skip
-    count = hits(ranks, (1,))[1]
-    return (
-        f"The descriptors are not of unit length and are compared by L2: R@1 "
-        f"{result.recalls[1]:.1f}. With --distance cosine it would be "
-        f"{100 * count / result.queries:.1f}."
-    )

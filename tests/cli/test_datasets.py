@@ -120,7 +120,9 @@ def test_an_unknown_name_lists_what_there_is(vgbench: Vgbench) -> None:
 def test_a_dataset_of_ones_own_is_added_pinned_and_removed(
     vgbench: Vgbench, city: Path, tmp_path: Path
 ) -> None:
-    assert vgbench("datasets", "add", "mine", city).code == 0
+    added = vgbench("datasets", "add", "mine", city)
+    assert added.code == 0
+    assert "  test: 24 database images, 7 queries\n" in added.out
     folder = vgbench("datasets", "path", "mine").out.strip()
     assert Path(folder, "test", "queries").is_dir()
     ran = vgbench("datasets", "pin", "mine", "-o", tmp_path / "truth")

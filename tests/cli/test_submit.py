@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pickle
+import shlex
 import subprocess
 import sys
 from collections.abc import Callable
@@ -74,6 +75,17 @@ def test_the_same_name_again_is_a_revision(vgbench: Vgbench, city: Path, good: P
     rows = vgbench("leaderboard", "--all", "--json").document
     assert {row["slug"] for row in rows} == set(slugs)
     assert [row["slug"] for row in vgbench("leaderboard", "--json").document] == ["good-r3"]
+
+
+def test_a_revision_says_whose_place_it_takes_and_how_to_take_it_back(
+    vgbench: Vgbench, city: Path, good: Path
+) -> None:
+    assert "revision" not in vgbench("submit", good, "-d", city).out
+    said = vgbench("submit", good, "-d", city).out
+    assert "It is a revision of good and takes its place." in said
+    (line,) = [line for line in said.splitlines() if line.startswith("  vgbench withdraw")]
+    assert vgbench(*shlex.split(line)[1:]).code == 0
+    assert [row["slug"] for row in vgbench("leaderboard", "--json").document] == ["good"]
 
 
 def test_two_submissions_at_once_both_appear(vgbench: Vgbench, city: Path, good: Path) -> None:

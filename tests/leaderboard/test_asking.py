@@ -50,8 +50,15 @@ def test_when_no_row_is_what_was_asked_for_that_is_said(three: None, board: Path
 
 
 def test_an_empty_board_has_nothing_to_say_of_filters(board: Path) -> None:
+    (board / "submissions").mkdir(parents=True)
     answer = ask(board, Question(filter=Filter(max_dimension=2), by_condition=True))
     assert answer == Answer([], [], {}, None)
+
+
+def test_where_there_is_no_board_the_folder_is_named(tmp_path: Path) -> None:
+    assert ask(tmp_path / "bord", Question()).notes == [
+        f"There is no submissions folder in {tmp_path / 'bord'}."
+    ]
 
 
 def test_a_limit_counts_what_it_leaves_out(three: None, board: Path) -> None:

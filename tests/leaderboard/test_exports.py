@@ -95,7 +95,7 @@ def test_hostile_text_is_neutral_in_markdown(rankings: list[Ranking], nasty: str
     assert "](javascript" not in text
     table = [line for line in text.splitlines() if line.startswith("|")]
     assert len(table) == 4
-    assert {line.replace("\\|", "").count("|") for line in table} == {10}
+    assert {line.replace("\\|", "").count("|") for line in table} == {11}
 
 
 def test_hostile_text_is_neutral_in_json_and_csv(rankings: list[Ranking], nasty: str) -> None:
@@ -146,3 +146,8 @@ def test_hostile_conditions_are_neutral(rankings: list[Ranking], nasty: str) -> 
 def test_a_cut_ranking_says_so_in_markdown(rankings: list[Ranking]) -> None:
     assert "… and 1 more." in markdown_text(limited(rankings, 1))
     assert "more." not in markdown_text(limited(rankings, 2))
+
+
+def test_two_distances_of_one_method_can_be_told_apart(rankings: list[Ranking]) -> None:
+    for form, cell in (("markdown", "| l2 |"), ("latex", " & l2 & ")):
+        assert cell in render(rankings, form)

@@ -240,6 +240,12 @@ def print_entered(entered: Any) -> None:
     """Say where the entry is and how to see it among the others."""
     if entered.new:
         typer.echo(f"Entered as {entered.slug} ({entered.status}): {entered.folder}")
+        if entered.revision_of:
+            typer.echo(f"It is a revision of {entered.revision_of} and takes its place.")
+            typer.echo(
+                "Is it another method? Enter it with --name, and take this one back:\n"
+                f"  vgbench withdraw {entered.slug} --reason 'entered under a wrong name'"
+            )
     else:
         typer.echo(
             f"The same predictions of the same weights are on the board already, as "

@@ -161,10 +161,19 @@ def add(
     if condition is not None and condition not in RULES:
         raise UsageError(f"--condition must be one of {', '.join(RULES)}, not {condition!r}.")
     folder = add_dataset(name, source, data_root, link=link, condition=condition)
+    added = describe(name, data_root)
     if as_json:
-        print_json(describe(name, data_root).to_json())
-    else:
-        typer.echo(f"Added {name}: {folder}\nUse it as any other: -d {name}")
+        print_json(added.to_json())
+        return
+    typer.echo(f"Added {name}: {folder}")
+    for split in added.splits:
+        counts = {
+            "database images": split.database, "queries": split.queries,
+            "training images": split.train,
+        }  # fmt: skip
+        told = [f"{count:,} {what}" for what, count in counts.items() if count]
+        typer.echo(f"  {split.name}: {', '.join(told)}")
+    typer.echo(f"Use it as any other: -d {name}")
 
 
 def pin(

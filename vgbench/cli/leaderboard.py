@@ -220,6 +220,7 @@ def site(
     else:
         for path in written:
             typer.echo(f"{path}: {path.stat().st_size / 1e6:.2f} MB")
+        typer.echo(f"Open it: {written[0].absolute().as_uri()}")
 
 
 @app.command()

@@ -28,7 +28,7 @@ def study(
     recipes: Annotated[
         Optional[list[str]],  # noqa: UP045
         typer.Argument(
-            metavar="[RECIPE]...",
+            metavar="RECIPE",
             help="Only these (vgbench train --list); otherwise every row of the study's tables.",
             show_default=False,
         ),

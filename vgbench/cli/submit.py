@@ -14,7 +14,7 @@ def submit(
     files: Annotated[
         Optional[list[Path]],  # noqa: UP045
         typer.Argument(
-            metavar="FILE…",
+            metavar="FILE",
             help="One array, database rows first, then queries; or a folder or two files with "
             "database_descriptors.npy and queries_descriptors.npy.",
             show_default=False,

@@ -14,7 +14,7 @@ def train(
     recipe: Annotated[
         Optional[str],  # noqa: UP045
         typer.Argument(
-            metavar="[RECIPE]",
+            metavar="RECIPE",
             help="A recipe of the study (vgbench train --list), or a TOML file that inherits from "
             "one.",
             show_default=False,

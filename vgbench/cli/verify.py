@@ -18,7 +18,7 @@ def verify(
     entries: Annotated[
         Optional[list[str]],  # noqa: UP045
         typer.Argument(
-            metavar="[SLUG|FOLDER]…",
+            metavar="SLUG|FOLDER",
             help="Entries by name, or their folders; otherwise all of the board.",
             show_default=False,
         ),

@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 
+from vgbench.leaderboard.board import submissions_folder
 from vgbench.leaderboard.conditions import has_conditions
 from vgbench.leaderboard.filters import Filter
 from vgbench.leaderboard.ranking import (
@@ -78,6 +80,8 @@ def ask(root: str | os.PathLike[str], question: Question) -> Answer:
     rankings = rank_rows(rows, question.dataset, question.sort)
     notes = []
     none = None
+    if not board.rows and not submissions_folder(Path(root)).is_dir():
+        notes.append(f"There is no submissions folder in {Path(root).absolute()}.")
     if rankings and not question.filter.empty:
         rankings = narrowed(rankings, question.filter.keeps)
         if not rankings:

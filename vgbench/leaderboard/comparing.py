@@ -131,8 +131,8 @@ def _pair(
     refused = {key for name, _ in skipped for key in (name, name.partition("/")[0])}
     missing = [name for name in datasets if name not in seen and name not in refused]
     if missing or (not both and not skipped):
-        which = f"{missing[0]!r}" if missing else "any dataset in common"
-        raise UsageError(f"{a.label} and {b.label} do not both have {which}. {_held(a)} {_held(b)}")
+        lack = f"do not both have {missing[0]!r}" if missing else "have no dataset in common"
+        raise UsageError(f"{a.label} and {b.label} {lack}. {_held(a)} {_held(b)}")
     asked = [name for name in datasets if name not in seen]
     if asked or not both:
         lines = "\n".join(f"  {name}: {reason}" for name, reason in skipped)

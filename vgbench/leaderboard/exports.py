@@ -59,11 +59,11 @@ def markdown_text(rankings: Sequence[Ranking], notes: Sequence[str] = ()) -> str
     for ranking in rankings:
         title, *facts = title_parts(ranking)
         recalls = [f"R@{n}" for n in RECALL_VALUES]
-        heads = ["#", "Name", *recalls, "Dimension", "Image size", "Status"]
+        heads = ["#", "Name", *recalls, "Dimension", "Distance", "Image size", "Status"]
         lines = [f"### {escape_markdown(title)}", ""]
         if facts:
             lines += [escape_markdown(" · ".join(facts)), ""]
-        lines += [_cells(heads), _cells(["--:", ":--", *["--:"] * 5, ":--", ":--"])]
+        lines += [_cells(heads), _cells(["--:", ":--", *["--:"] * 5, ":--", ":--", ":--"])]
         for rank, place in zip(rank_texts(ranking), ranking.places, strict=True):
             row = place.row
             links = [link for link in row["links"] or () if safe_link(link)]
@@ -72,6 +72,7 @@ def markdown_text(rankings: Sequence[Ranking], notes: Sequence[str] = ()) -> str
                 markdown_link(name_of(row), links[0] if links else ""),
                 *(_recall(row, n) for n in RECALL_VALUES),
                 str(row["dimension"] or "–"),
+                escape_markdown(row["distance"] or "–"),
                 escape_markdown(row["image_size"] or "–"),
                 escape_markdown(row["status"]),
             ]

@@ -38,7 +38,15 @@ _LIGATURES = re.compile("(?<=[-–—])(?=[-–—])|(?<=,)(?=,)")
 A zero marks the place: cleaned text holds none.
 """
 
-_COLUMNS = ("", "Name", *(f"R@{n}" for n in RECALL_VALUES), "Dim.", "Image size", "Status")
+_COLUMNS = (
+    "",
+    "Name",
+    *(f"R@{n}" for n in RECALL_VALUES),
+    "Dim.",
+    "Distance",
+    "Image size",
+    "Status",
+)
 
 
 def escape_latex(text: object) -> str:
@@ -71,7 +79,7 @@ def _table(ranking: Ranking) -> list[str]:
         r"\begin{table}",
         r"  \centering",
         rf"  \caption{{{title}: {'; '.join(facts)}.}}" if facts else rf"  \caption{{{title}.}}",
-        r"  \begin{tabular}{llrrrrrll}",
+        r"  \begin{tabular}{llrrrrrlll}",
         r"    \toprule",
         f"    {' & '.join(_COLUMNS)} \\\\",
         r"    \midrule",
@@ -104,6 +112,7 @@ def _cells(rank: str, row: Row, sources: Mapping[str, int]) -> list[str]:
         escape_latex(name_of(row)) + (rf"\textsuperscript{{{number}}}" if number else ""),
         *(_recall(row, n) for n in RECALL_VALUES),
         str(row["dimension"] or "--"),
+        escape_latex(row["distance"] or "–"),
         escape_latex(row["image_size"] or "–"),
         escape_latex(row["status"]),
     ]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import subprocess
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -13,11 +12,9 @@ from typing import NamedTuple
 from vgbench.errors import BoardError, UsageError
 from vgbench.leaderboard.board import SUBMISSION_FILE
 from vgbench.leaderboard.document import Document, read_document
+from vgbench.leaderboard.slugs import REVISION
 from vgbench.leaderboard.text import clean_text
 from vgbench.leaderboard.withdrawing import WITHDRAWN_FILE
-
-REVISION = re.compile(r"(.+)-r[1-9][0-9]{0,8}")
-"""The slug of a later revision, and of the first."""
 
 
 class Change(NamedTuple):

@@ -8,7 +8,8 @@ import shlex
 import textwrap
 from pathlib import Path
 
-from vgbench.leaderboard.proposals import REVISION, Person, added_by, ask_git, work_tree
+from vgbench.leaderboard.proposals import Person, added_by, ask_git, work_tree
+from vgbench.leaderboard.slugs import REVISION
 from vgbench.leaderboard.text import clean_text
 
 _GITHUB = re.compile(

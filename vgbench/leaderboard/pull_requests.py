@@ -14,8 +14,8 @@ from typing import NamedTuple
 
 from vgbench.leaderboard.board import SUBMISSION_FILE, submission_digests
 from vgbench.leaderboard.findings import Report
-from vgbench.leaderboard.proposals import REVISION, Change, Proposal, read_proposal
-from vgbench.leaderboard.slugs import SLUG, slugify
+from vgbench.leaderboard.proposals import Change, Proposal, read_proposal
+from vgbench.leaderboard.slugs import REVISION, SLUG, slugify
 from vgbench.leaderboard.text import clean_text
 from vgbench.leaderboard.verification import verify_board
 from vgbench.leaderboard.withdrawing import WITHDRAWN_FILE

@@ -13,6 +13,9 @@ SLUG_LENGTH = 60
 SLUG = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)*")
 """What every folder of `submissions/` is called."""
 
+REVISION = re.compile(r"(.+)-r[1-9][0-9]{0,8}")
+"""The slug of a later revision, and of the first."""
+
 # Device names that Windows keeps for itself in any folder: a clone there would fail.
 _RESERVED = {"con", "prn", "aux", "nul", "clock"} | {
     f"{port}{number}" for port in ("com", "lpt") for number in range(10)
