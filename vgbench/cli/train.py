@@ -80,7 +80,13 @@ def train(
         str, typer.Option("--device", metavar="NAME", help="auto, cpu, cuda or mps.")
     ] = "auto",
     devices: Annotated[
-        int, typer.Option("--devices", metavar="N", min=1, help="How many GPUs train together.")
+        int,
+        typer.Option(
+            "--devices",
+            metavar="N",
+            min=1,
+            help="How many GPUs train together, or, with --device cpu, processes.",
+        ),
     ] = 1,
     list_recipes: Annotated[
         bool, typer.Option("--list", help="List the recipes and exit.")
@@ -131,6 +137,7 @@ def train(
     from vgbench.training.extra import require_extra
 
     require_extra()
+    from vgbench.training.running import leads
     from vgbench.training.running import train as train_network
 
     run = train_network(
@@ -144,6 +151,8 @@ def train(
         device=device,
         devices=devices,
     )
+    if not leads():
+        return
     if as_json:
         print_json(run.to_json())
         return

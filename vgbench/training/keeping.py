@@ -87,7 +87,8 @@ class Keeping(Checkpoint):
         # Validation is no part of an epoch's seconds, as in the field's throughputs.
         seconds = time.perf_counter() - self.started - (self.recall.seconds if self.recall else 0)
         entry: Entry = {
-            "epoch": trainer.current_epoch, "loss": pl_module.mean_loss, "seconds": seconds,
+            "epoch": trainer.current_epoch, "loss": _mean(trainer, pl_module.mean_loss),
+            "seconds": seconds,
         }  # fmt: skip
         recalls = self.recall.recalls if self.recall else {}
         entry |= {f"recall_{n}": recalls[n] for n in RECALLS if n in recalls}
@@ -111,6 +112,11 @@ class Keeping(Checkpoint):
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Take the curve back."""
         self.curve = list(state_dict["curve"])
+
+
+def _mean(trainer: Trainer, value: float) -> float:
+    """Of what each process has."""
+    return float(trainer.strategy.reduce(torch.tensor(value), reduce_op="mean"))
 
 
 class EpochBar(Callback):

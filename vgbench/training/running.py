@@ -72,10 +72,12 @@ def train(
         "auto", "cpu", "cuda" or "mps".
     devices
         How many of them; several train with Lightning's DDP, each on batches of its own places.
+        Lightning starts the program again for each but the first.
 
     Returns
     -------
     Run
+        Finished; in the processes that Lightning started, as it is when their part is done.
 
     Raises
     ------
@@ -112,11 +114,21 @@ def train(
                 remove_unfinished(place)
             return training.run()
     except Timeout:
-        if os.environ.get("LOCAL_RANK", "0") != "0":  # a process that the first one started
+        if not leads():  # the process that started this one has the lock
             return training.run()
         raise VgbenchError(
             f"Another process is training in {folder}. Wait for it, or name another folder."
         ) from None
+
+
+def leads() -> bool:
+    """Whether this is the process that was asked to train, and not one that Lightning started."""
+    return os.environ.get("LOCAL_RANK", "0") == "0"
+
+
+def _tell(text: str) -> None:
+    if leads():
+        note(text)
 
 
 class _Training:
@@ -151,15 +163,20 @@ class _Training:
         checkpoint = self.folder / LAST
         continued = checkpoint if checkpoint.is_file() else None
         if continued and before:
-            note(f"Continuing after epoch {len(before.curve)} of {self.recipe.epochs}.")
+            _tell(f"Continuing after epoch {len(before.curve)} of {self.recipe.epochs}.")
         network, weights = make_network(self.recipe)
         if before is None and "could not be fetched" in weights:
-            note(f"Note: training starts from scratch. Its weights are {weights}.")
+            _tell(f"Note: training starts from scratch. Its weights are {weights}.")
         about["initial_weights"] = about.get("initial_weights", weights)
         if continued is None and about["initial_weights"] != weights:
             about["initial_weights"] = weights  # nothing was trained yet from the others
         with kept_memory():
             way = self._way(network, places, about)
+        if not leads():
+            self._fit(network, places, way, continued)
+            run = read_run(self.folder)
+            assert run is not None  # the first process wrote it before it started this one
+            return run
         write_json(self.folder / "run.json", about)
         started = time.perf_counter()
         try:
@@ -188,7 +205,7 @@ class _Training:
             recipe.size,
         )
         if places.dropped:
-            note(
+            _tell(
                 f"{places.dropped:,} places with fewer than {recipe.images_per_place} images are "
                 f"left out; {len(places):,} remain."
             )
@@ -272,7 +289,7 @@ class _Training:
             with _quiet_lightning(), interrupts.watched(), kept_memory():
                 self._trainer(way, interrupts, len(places)).fit(module, ckpt_path=checkpoint)
         except KeyboardInterrupt:
-            note(f"Stopped. The same command goes on from the last whole epoch in {self.folder}.")
+            _tell(f"Stopped. The same command goes on from the last whole epoch in {self.folder}.")
             raise
         return interrupts.arrived
 
