@@ -12,7 +12,9 @@ from PIL import Image
 pytest.importorskip("pytorch_metric_learning")
 
 from vgbench.errors import DatasetError
+from vgbench.training.ingredients import make_transform
 from vgbench.training.places import IMAGES_PER_PLACE, Places
+from vgbench.training.recipes import load_recipe
 
 
 @pytest.fixture
@@ -137,3 +139,19 @@ def test_another_file_makes_another_digest(folder: Path) -> None:
         next((folder / "there").glob("*.jpg")).read_bytes() + b"more"
     )
     assert Places(folder, lambda image: image).digest() != before
+
+
+@pytest.mark.slow
+def test_processes_that_are_not_forked_give_the_same_without_copies_of_the_images(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    transform = make_transform(load_recipe("jitter"))
+    expected = list(Places(folder, transform, seed=3).batches(3, 1, workers=0))
+    monkeypatch.setattr("vgbench.training.places.START", "spawn")
+    places = Places(folder, transform, seed=3)
+    batches = list(places.batches(3, 1, workers=2))
+    for (images, labels), (wanted, of) in zip(batches, expected, strict=True):
+        assert torch.equal(images, wanted)
+        assert torch.equal(labels, of)
+    assert places.images is not None
+    assert places.images.is_shared()

@@ -32,6 +32,10 @@ from vgbench.progress import progress
 IMAGES_PER_PLACE = 4
 """Images drawn of a place for one item, as in the study (and in GSV-Cities)."""
 
+START = "fork" if sys.platform == "linux" else "spawn"
+"""How the processes that augment are started. Forked ones have all of the parent's memory at once;
+elsewhere that is not safe."""
+
 MEMORY_SHARE = 0.5
 """Decoded images may take this much of the memory that is free; else they are decoded each time."""
 
@@ -91,7 +95,7 @@ class Places(Dataset[Tensor]):
         return len(self.places)
 
     @cached_property
-    def images(self) -> NDArray[np.uint8] | None:
+    def images(self) -> Tensor | None:
         """All images decoded, uint8 (images, H, W, 3), or None where they are not kept."""
         if not self.in_memory:
             return None
@@ -137,10 +141,8 @@ class Places(Dataset[Tensor]):
         mine = _Order(len(self), self.seed, epoch, rank, ranks, places)
         parallel: dict[str, Any] = {"num_workers": min(workers, max(1, len(mine) // places))}
         parallel["persistent_workers"] = workers > 0
-        if (
-            workers and sys.platform == "linux"
-        ):  # forked processes see the decoded images without a copy
-            parallel["multiprocessing_context"] = "fork"
+        if workers:
+            parallel["multiprocessing_context"] = START
         labels = torch.arange(places).repeat_interleave(self.per_place)
         return DataLoader(
             self,
@@ -154,7 +156,7 @@ class Places(Dataset[Tensor]):
 
     def _image(self, index: int) -> NDArray[np.uint8]:
         if self.images is not None:
-            image: NDArray[np.uint8] = self.images[index]
+            image: NDArray[np.uint8] = self.images[index].numpy()
             return image
         return self._decode(self.paths[index])
 
@@ -241,12 +243,15 @@ def _free_memory() -> int:
 
 def _decode_all(
     paths: list[Path], decode: Callable[[Path], NDArray[np.uint8]], height: int, width: int
-) -> NDArray[np.uint8]:
-    """All images as one uint8 array (images, H, W, 3)."""
-    images = np.empty((len(paths), height, width, 3), np.uint8)
+) -> Tensor:
+    """All images, uint8 (images, H, W, 3), in memory that workers read without a copy."""
+    images = torch.empty((len(paths), height, width, 3), dtype=torch.uint8)
+    if START != "fork":  # workers would each be sent a copy
+        images.share_memory_()  # type: ignore[no-untyped-call]
+    array = images.numpy()
 
     def fill(index: int) -> None:
-        images[index] = decode(paths[index])
+        array[index] = decode(paths[index])
         advance(1)
 
     with progress("Decoding", len(paths)) as advance, ThreadPoolExecutor() as pool:
