@@ -6,6 +6,8 @@ import pytest
 
 import vgbench
 from vgbench.evaluation import Result
+from vgbench.models.included import reference_file
+from vgbench.training.run import best_epoch, read_curve
 
 
 @pytest.fixture(scope="module")
@@ -20,8 +22,26 @@ def test_it_is_good_but_does_not_solve_the_city(result: Result) -> None:
 
 def test_it_scores_what_its_card_says_within_rounding(result: Result) -> None:
     """Another processor may turn a near-tie round, no more."""
-    assert result.hits[1] == pytest.approx(149, abs=2)
-    assert result.hits[20] == pytest.approx(228, abs=2)
+    card = reference_file().with_name("MODEL_CARD.md").read_text(encoding="utf-8")
+    (row,) = [line for line in card.splitlines() if line.startswith("| L2 on the descriptors")]
+    said = [float(cell.split()[0]) for cell in row.split("|")[2:6]]
+    counted = [round(recall * result.queries / 100) for recall in said]
+    assert counted == pytest.approx(list(result.hits.values()), abs=2)
+    assert f"| SHA-256 | `{result.model.weights_digest}` |" in card
+    assert "night, L2" in card
+
+
+def test_its_weights_tell_the_recipe_that_made_them() -> None:
+    from vgbench.models import load_model
+    from vgbench.training.recipes import load_recipe
+
+    metadata = load_model("reference").metadata
+    recipe = load_recipe("reference")
+    assert metadata["recipe"] == recipe.to_toml()
+    assert metadata["seed"] == str(recipe.seed)
+    curve = read_curve(reference_file().with_name("curve.csv"))
+    assert len(curve) == recipe.epochs
+    assert metadata["best_epoch"] == str(best_epoch(curve))
 
 
 def test_its_row_is_reproduced_and_says_which_images_it_saw(result: Result) -> None:

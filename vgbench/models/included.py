@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import os
+from dataclasses import replace
 from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -67,4 +68,7 @@ def open_model(
         )
     from vgbench.models.loading import load_model
 
-    return load_model(name, arch=arch, pooling=pooling)  # a Path would lose the ./ of a file
+    loaded = load_model(name, arch=arch, pooling=pooling)  # a Path would lose the ./ of a file
+    if name == REFERENCE:
+        loaded = replace(loaded, metadata={"licence": "MIT", **loaded.metadata})
+    return loaded
