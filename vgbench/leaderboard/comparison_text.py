@@ -104,7 +104,7 @@ def _means(means: Sequence[MeanRecall]) -> Iterator[str]:
 
 
 def _change(label: str, value: float, low: float, high: float) -> str:
-    return f"{label} {value:+.1f} [{low:+.1f}, {high:+.1f}]"
+    return f"{label} {value:+.1f} [{low:+.1f}, {high:+.1f}]".replace("-", "−")
 
 
 def _conditions(results: Sequence[Compared]) -> Iterator[str]:
