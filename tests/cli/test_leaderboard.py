@@ -143,3 +143,10 @@ def test_what_does_not_exist_is_refused_with_what_does(
     ran = vgbench("leaderboard", *arguments)
     assert ran.code == 2
     assert message in ran.err
+
+
+def test_a_dataset_in_the_place_of_a_command_is_told_where_it_belongs(vgbench: Vgbench) -> None:
+    ran = vgbench("leaderboard", "demo-city")
+    assert ran.code == 2
+    assert "has no command 'demo-city', only show, site, build" in ran.err
+    assert "vgbench leaderboard -d demo-city" in ran.err

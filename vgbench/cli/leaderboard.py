@@ -2,13 +2,29 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Optional
+from typing import Annotated, Any, Optional
 
 import typer
+from typer.core import TyperGroup
 
 from vgbench.cli import options
 
-app = typer.Typer(invoke_without_command=True)
+
+class _Commands(TyperGroup):
+    """The sub-commands; a dataset in the place of one is told where it belongs."""
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        from vgbench.errors import UsageError
+
+        if args[0] not in self.commands:
+            raise UsageError(
+                f"vgbench leaderboard has no command {args[0]!r}, only "
+                f"{', '.join(self.commands)}. For one dataset: vgbench leaderboard -d {args[0]}"
+            )
+        return super().resolve_command(ctx, args)
+
+
+app = typer.Typer(invoke_without_command=True, cls=_Commands)
 
 Dataset = Annotated[
     Optional[str],  # noqa: UP045
