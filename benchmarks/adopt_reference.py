@@ -2,12 +2,9 @@
 
     python benchmarks/adopt_reference.py runs/reference
 
-Copies the run's weights, as they are, and its curve beside them, and writes MODEL_CARD.md from the
-run and from fresh evaluations on demo-city: no number of the card is typed. Afterwards, everything
-that was made with the old weights is to be made again:
-
-    python benchmarks/board.py && vgbench leaderboard build && vgbench leaderboard site
-    vgbench study … --page docs/study.md      in the folder of the study that the page tells of
+Copies the run's weights, as they are, and its curve beside them, and writes MODEL_CARD.md: its
+numbers come from the run, from the recipe and from fresh evaluations on demo-city. Afterwards,
+everything that was made with the old weights is to be made again; CONTRIBUTING.md lists how.
 """
 
 from __future__ import annotations
@@ -18,6 +15,9 @@ from pathlib import Path
 from typing import Any
 
 import vgbench
+from vgbench.demo_city.captures import PER_PLACE
+from vgbench.demo_city.generation import GENERATOR
+from vgbench.demo_city.photograph import HEIGHT, WIDTH
 from vgbench.durable import atomic_write
 from vgbench.errors import UsageError
 from vgbench.evaluation import Result
@@ -44,28 +44,27 @@ data. Do not expect it to localize photographs.
 | Parameters | {parameters:,} |
 | SHA-256 | `{digest}` |
 | Licence | MIT, as vgbench |
-| Input | RGB in [0, 1], ImageNet mean and deviation, native size (192×256 in demo-city) |
-| Training data | demo-city's train split, made larger: {places:,} places × 8 images of 192×256 (day, dusk and night), drawn by `python -m vgbench.demo_city`, generator 1; files' digest `{training_digest}` |
+| Input | RGB in [0, 1], ImageNet mean and deviation, native size ({size} in demo-city) |
+| Training data | demo-city's train split, made larger: {places:,} places × {per_place} images of {size} (day, dusk and night), drawn by `python -m vgbench.demo_city`, generator {generator}; files' digest `{training_digest}` |
 | Initial weights | {initial_weights} |
 | Recipe | [reference.toml](../../training/recipes/reference.toml), which inherits from [study.toml](../../training/recipes/study.toml); the weights carry all of it in their metadata |
 | Seed | {seed} |
-| Made with | {versions}; on two CPU cores, {way} |
+| Made with | {versions}; on {device}, {way} |
 
 ## How it was trained
 
     vgbench train reference -o runs/reference
 
-It draws the {places:,} places first, and takes most of an hour on two cores. On another kind of
+It draws the {places:,} places first; {epochs} epochs took {minutes:.0f} minutes then. On another kind of
 processor rounding differs, and so will the weights; the recall should not by much.
 
-As in the study: circle loss (m 0.25, gamma 64), AdamW with weight decay 1e-3, cosine annealing to
-1e-6 by epoch, RandAugment, four images of a place drawn at random, the epoch chosen by R@1 on the
-validation split. **What differs**, because it starts from random weights (the study started from
-ImageNet's) and had two CPU cores:
+The recipe is the study's, the epoch chosen by R@1 on the validation split as there. **What differs**,
+because it starts from random weights and had a small machine:
 
 | | the study | here |
 |---|---|---|
 {differences}
+| precision | float16 | {precision} |
 | images | GSV-XS, photographs | rendered |
 
 ## What it scores
@@ -88,14 +87,6 @@ Validation on demo-city val ({validation_queries} queries, L2) by epoch, as in [
 {curve}
 """  # noqa: E501
 
-DIFFERENCES = {
-    "epochs": "epochs",
-    "places in a batch": "data.places_per_batch",
-    "learning rate": "optimizer.lr",
-    "operations of RandAugment": "rand_augment",
-    "initial weights": "network.weights",
-}
-
 
 def adopt(run: Run, target: Path) -> None:
     """Copy a run's weights and curve to `target`'s folder and write the card there.
@@ -103,28 +94,40 @@ def adopt(run: Run, target: Path) -> None:
     Raises
     ------
     UsageError
-        When the run is not finished, or of another recipe than the package's `reference`.
+        When the run is not finished, or is not what the recipe `reference` gives on demo-city.
     """
     recipe = load_recipe("reference")
-    told = {key: list(v) if isinstance(v, tuple) else v for key, v in recipe.values().items()}
-    if not run.finished or run.about["values"] != told:
-        raise UsageError(f"{run.folder} is no finished run of the recipe `reference` as it is.")
+    expected = {
+        "values": {k: list(v) if isinstance(v, tuple) else v for k, v in recipe.values().items()},
+        "finished": True,
+        "training_data": f"demo-city train, {recipe.drawn_places:,} places",
+        "validation": "demo-city/val",
+        "max_steps": None,
+        "devices": 1,
+    }
+    for key, value in expected.items():
+        if run.about.get(key) != value:
+            raise UsageError(
+                f"{run.folder} is not what `vgbench train reference` ends with: its {key} is "
+                f"{run.about.get(key)!r}, not {value!r}."
+            )
+    text = card(run, target.name)
     shutil.copyfile(run.model, target)
     shutil.copyfile(run.folder / "curve.csv", target.with_name("curve.csv"))
     with atomic_write(target.with_name(CARD)) as file:
-        file.write(card(run, target).encode())
+        file.write(text.encode())
 
 
-def card(run: Run, weights: Path) -> str:
-    """Give the model card of a run whose weights are in place."""
-    model = load_model(weights)
+def card(run: Run, name: str) -> str:
+    """Give the model card of a run whose weights are to be called `name`."""
+    model = load_model(run.model)
     recipe, study = load_recipe("reference"), load_recipe("study")
     dataset, validation = (vgbench.load_dataset(f"demo-city/{s}") for s in ("test", "val"))
     results = {
         "L2 on the descriptors as given (the study's way)": vgbench.evaluate(model, dataset),
         "cosine": vgbench.evaluate(model, dataset, distance="cosine"),
         "L2, with average pooling instead of GeM (the study's mistake)": vgbench.evaluate(
-            load_model(weights, pooling="avg"), dataset
+            load_model(run.model, pooling="avg"), dataset
         ),
         "the same network untrained, L2": vgbench.evaluate(
             untrained_model(model.architecture, seed=recipe.seed), dataset
@@ -135,7 +138,7 @@ def card(run: Run, weights: Path) -> str:
     way = run.about["way"]
     ours, theirs = recipe.values(), study.values()
     return TEXT.format(
-        file=weights.name,
+        file=name,
         architecture=model.architecture,
         parameters=model.parameters,
         digest=model.digest,
@@ -144,11 +147,19 @@ def card(run: Run, weights: Path) -> str:
         initial_weights=run.about["initial_weights"],
         seed=recipe.seed,
         versions=", ".join(f"{name} {version}" for name, version in versions.items()),
+        device=run.about.get("device", "cpu"),
         way=f"{way['precision']}{', channels-last' if way['channels_last'] else ''}",
+        precision=way["precision"],
+        epochs=len(run.curve),
+        minutes=sum(entry["seconds"] for entry in run.curve) / 60,
+        per_place=PER_PLACE,
+        size=f"{HEIGHT}×{WIDTH}",
+        generator=GENERATOR,
         differences="\n".join(
-            f"| {what} | {theirs[key]} | {ours[key]} |" for what, key in DIFFERENCES.items()
-        )
-        + f"\n| precision | float16 | {way['precision']} |",
+            f"| {key} | {theirs.get(key, '–')} | {value} |"
+            for key, value in ours.items()
+            if theirs.get(key) != value and key not in ("title", "table", "data.drawn_places")
+        ),
         database=len(dataset.database_paths),
         queries=first.queries,
         without=first.queries_without_positives,

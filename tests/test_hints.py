@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
 from vgbench.datasets import Dataset, load_dataset
-from vgbench.evaluation import score
+from vgbench.evaluation import evaluate, score
 
 Rows = NDArray[np.float32]
 
@@ -71,12 +72,48 @@ def test_weak_descriptors_better_than_chance_are_not_suspected(
 
 
 def test_of_rows_that_a_model_made_the_order_is_not_asked_about(dataset: Dataset) -> None:
-    from vgbench.evaluation import _score
+    import torch
 
-    random = np.random.default_rng(3).normal(size=(len(dataset), 16)).astype(np.float32)
-    random /= np.linalg.norm(random, axis=1, keepdims=True)
-    (said,) = _score(random, dataset, "l2", 20, 25.0, known_order=True).warnings
+    def useless(images: torch.Tensor) -> torch.Tensor:
+        generator = torch.Generator().manual_seed(round(1e3 * float(images.double().mean())))
+        rows = torch.randn((len(images), 64), generator=generator)
+        return rows / rows.norm(dim=1, keepdim=True)
+
+    (said,) = evaluate(useless, dataset).warnings
     assert said == "R@10 is no better than that of a random ranking."
+
+
+def test_a_dataset_of_a_folder_is_named_by_it(dataset: Dataset, good: Rows) -> None:
+    shuffled = np.random.default_rng(1).permutation(good)
+    given = replace(dataset, folder_given=True, folder=Path("/data/my city"))
+    (said,) = score(shuffled, given).warnings
+    assert "`vgbench datasets info '/data/my city' --paths`?" in said
+
+
+def test_few_queries_with_a_positive_are_no_ground_for_suspicion(
+    dataset: Dataset, good: Rows
+) -> None:
+    positions = dataset.query_positions + 1e5
+    positions[:25] -= 1e5
+    result = score(good, replace(dataset, query_positions=positions))
+    assert result.queries_without_positives > 200
+    assert result.hits[1] > 15
+    assert result.warnings == ()
+    shuffled = np.random.default_rng(1).permutation(good)
+    assert score(shuffled, replace(dataset, query_positions=positions)).warnings == ()
+
+
+def test_many_queries_out_of_reach_do_not_make_good_descriptors_suspicious(
+    dataset: Dataset, good: Rows
+) -> None:
+    """A third of the reachable queries are localized: few of all, and far above chance."""
+    positions = dataset.query_positions + 1e5
+    positions[:40] -= 1e5
+    wrong = good.copy()
+    wrong[-len(positions) : -len(positions) + 25] = good[:25]
+    result = score(wrong, replace(dataset, query_positions=positions))
+    assert result.recalls[1] < 10
+    assert result.warnings == ()
 
 
 def test_queries_without_any_positive_are_no_fault_of_the_descriptors(

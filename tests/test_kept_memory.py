@@ -5,10 +5,19 @@ from __future__ import annotations
 import platform
 import subprocess
 import sys
+from collections.abc import Iterator
 
 import pytest
 
-glibc = pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="another C library")
+from vgbench import kept_memory
+
+
+def _takes_large_thresholds() -> bool:
+    library, version = platform.libc_ver()
+    return library == "glibc" and tuple(map(int, version.split("."))) >= (2, 35)
+
+
+glibc = pytest.mark.skipif(not _takes_large_thresholds(), reason="needs glibc 2.35")
 
 MEASURE = """
 import resource
@@ -60,14 +69,47 @@ def test_it_holds_until_the_last_of_several_users_is_done() -> None:
     assert inside < 20
 
 
-def test_without_glibc_nothing_happens(monkeypatch: pytest.MonkeyPatch) -> None:
-    from vgbench import kept_memory
-
-    monkeypatch.setattr(platform, "libc_ver", lambda: ("", ""))
+@pytest.fixture
+def fresh() -> Iterator[None]:
     kept_memory._glibc.cache_clear()
-    try:
-        with kept_memory.kept_memory():
-            assert kept_memory._users == 1
-    finally:
-        kept_memory._glibc.cache_clear()
+    yield
+    kept_memory._glibc.cache_clear()
+
+
+def test_without_glibc_nothing_is_called(fresh: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(platform, "libc_ver", lambda: ("", ""))
+    monkeypatch.setattr(kept_memory.ctypes, "CDLL", None)
+    with kept_memory.kept_memory():
+        assert kept_memory._users == 1
     assert kept_memory._users == 0
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("MALLOC_TRIM_THRESHOLD_", "0"), ("GLIBC_TUNABLES", "glibc.malloc.mmap_threshold=4096")],
+)
+def test_what_the_environment_tells_malloc_is_left_alone(
+    fresh: None, monkeypatch: pytest.MonkeyPatch, name: str, value: str
+) -> None:
+    monkeypatch.setenv(name, value)
+    monkeypatch.setattr(kept_memory.ctypes, "CDLL", None)
+    with kept_memory.kept_memory():
+        pass
+
+
+def test_where_a_large_threshold_is_refused_the_largest_usual_one_is_set() -> None:
+    """glibc before 2.35 takes none above 32 MiB, and any call ends its own adaption."""
+    told: dict[int, int] = {}
+
+    def mallopt(parameter: int, value: int) -> bool:
+        if parameter == kept_memory.M_MMAP_THRESHOLD and value > 32 * 2**20:
+            return False
+        told[parameter] = value
+        return True
+
+    kept_memory._enter(mallopt)
+    assert told == {
+        kept_memory.M_MMAP_THRESHOLD: 32 * 2**20,
+        kept_memory.M_TRIM_THRESHOLD: kept_memory.NEVER_TRIM,
+    }
+    kept_memory._leave(mallopt, lambda padding: None)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import shlex
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -19,13 +20,14 @@ if TYPE_CHECKING:
 Rows = NDArray[Any]
 
 LOW = 10.0
-"""R@1 in percent from which nobody asks whether it is chance: the question costs a second."""
+"""Percent localized at 1, of the queries with a positive, from which nobody asks whether it is
+chance: the question costs a second."""
 
 FEW = 30
-"""Queries below which no recall can be told from chance."""
+"""Queries with a positive, below which no recall can be told from chance."""
 
 LARGEST_COPY = 1 << 30
-"""Bytes of descriptors up to which another order of rows is tried: it takes as much memory."""
+"""Bytes of descriptors in one array up to which another order of rows is tried."""
 
 
 def hints(result: Result, database: Rows, queries: Rows, known_order: bool) -> tuple[str, ...]:
@@ -41,12 +43,13 @@ def hints(result: Result, database: Rows, queries: Rows, known_order: bool) -> t
         Whether the rows are certainly in the dataset's order, since vgbench made them.
     """
     found = []
-    if result.queries_without_positives == result.queries:
+    reachable = result.queries - result.queries_without_positives
+    if reachable == 0:
         found.append(
             f"None of the queries has a database image within {result.threshold:g} m: every recall "
             "is 0 whatever the descriptors are. Are the positions in the names UTM metres?"
         )
-    elif result.queries >= FEW and result.recalls[1] < LOW and (n := at_chance(result)):
+    elif reachable >= FEW and 100 * result.hits[1] < LOW * reachable and (n := at_chance(result)):
         chance = f"R@{n} is no better than that of a random ranking."
         found.append(chance if known_order else f"{chance} {_order(result, database, queries)}")
     if result.distance == "l2" and not unit_length(database, queries):
@@ -75,7 +78,8 @@ def at_chance(result: Result) -> int | None:
 
 def _order(result: Result, database: Rows, queries: Rows) -> str:
     """What to do about the order of the rows."""
-    if database.nbytes + queries.nbytes <= LARGEST_COPY:
+    width = np.result_type(database, queries).itemsize * database.shape[1]
+    if (len(database) + len(queries)) * width <= LARGEST_COPY:
         whole = np.concatenate([database, queries])
         swapped = _hits_at_1(result, whole[len(queries) :], whole[: len(queries)], result.distance)
         if swapped > max(2 * result.hits[1], result.hits[1] + 5):
@@ -83,8 +87,9 @@ def _order(result: Result, database: Rows, queries: Rows) -> str:
                 f"With the rows taken as queries first, then database, R@1 would be "
                 f"{100 * swapped / result.queries:.1f}: put the database's rows first."
             )
-    name = f"{result.dataset.id}/{result.dataset.split}"
-    return f"Are the rows in the order of `vgbench datasets info {name} --paths`?"
+    dataset = result.dataset
+    name = str(dataset.folder) if dataset.folder_given else f"{dataset.id}/{dataset.split}"
+    return f"Are the rows in the order of `vgbench datasets info {shlex.quote(name)} --paths`?"
 
 
 def _what_cosine_gives(result: Result, database: Rows, queries: Rows) -> list[str]:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import hashlib
 import re
 from dataclasses import replace
 from pathlib import Path
@@ -8,6 +9,7 @@ from xml.etree import ElementTree
 
 import pytest
 
+from vgbench.models.included import reference_file
 from vgbench.study.page import page_figures, page_text, write_page
 from vgbench.study.results import FILE, Study, read_study
 
@@ -41,6 +43,8 @@ def test_the_repositorys_page_is_what_its_results_give() -> None:
     if not PAGE.is_file():
         pytest.skip("the documentation is not beside the tests")
     study = read_study(PAGE.with_suffix("") / FILE)
+    included = hashlib.sha256(reference_file().read_bytes()).hexdigest()
+    assert {one.weights for one in study.reference} == {included}, "asked of other weights"
     figures = page_figures(study)
     assert PAGE.read_text(encoding="utf-8") == page_text(study, PAGE, list(figures))
     for name, text in figures.items():

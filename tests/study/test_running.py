@@ -10,7 +10,9 @@ import pytest
 
 import vgbench
 from vgbench.errors import UsageError
+from vgbench.study.plan import make_plan
 from vgbench.study.results import FILE, begin, read_study, write_study
+from vgbench.study.running import run_study
 from vgbench.study.tables import tables_text
 
 
@@ -61,6 +63,35 @@ def test_runs_of_one_architecture_and_two_starts_are_not_mixed(small: Any) -> No
     mixed = replace(small.study, untrained=(other, here))
     assert mixed.before_training("base", "tiny-city/val") == here
     assert replace(mixed, untrained=(other,)).before_training("base", "tiny-city/val") is None
+
+
+def test_a_start_that_cannot_be_made_again_is_not_evaluated(
+    small: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from vgbench.study.running import _start, _with_start
+
+    recipe = next(iter(small.plan.recipes.values()))
+    random = _start(recipe, "random, seed 0")
+    assert random is not None
+    assert random.digest == small.study.runs["base"].start
+    offline = "random, seed 0 (ImageNet weights could not be fetched: no route)"
+    monkeypatch.setattr(
+        "vgbench.training.ingredients.make_network", lambda recipe: (random.module, offline)
+    )
+    assert _start(recipe, "torchvision IMAGENET1K_V1, the rest random, seed 0") is None
+    for start in (None, replace(random, digest="0" * 64)):
+        same = _with_start(small.study, "base", start, recipe, [], small.folder, "cpu")
+        assert same == small.study
+
+
+def test_places_that_make_no_batch_are_refused_before_they_are_drawn(tmp_path: Path) -> None:
+    changes = ["data.drawn_places=10"]
+    with pytest.raises(UsageError, match="No recipe has as many places"):
+        run_study(
+            make_plan(["base"], changes), "demo-city", tmp_path / "study", data_root=tmp_path,
+            test_sets=["demo-city/test"],
+        )  # fmt: skip
+    assert not (tmp_path / ".drawn").exists()
 
 
 def test_a_recipe_that_shared_a_run_and_is_trained_itself_shares_no_more(small: Any) -> None:

@@ -107,6 +107,15 @@ def test_decoding_once_or_every_time_gives_the_same(folder: Path) -> None:
         np.testing.assert_array_equal(a[0].numpy(), b[0].numpy())
 
 
+def test_images_are_kept_where_all_that_keep_them_find_room(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    needed = 33 * 12 * 16 * 3
+    monkeypatch.setattr("vgbench.training.places._free_memory", lambda: 3 * needed)
+    assert Places(folder, jittered).images is not None
+    assert Places(folder, jittered, sharers=2).images is None
+
+
 def test_several_processes_share_the_places_of_an_epoch(folder: Path) -> None:
     places = Places(folder, lambda image: image)
     seen = []

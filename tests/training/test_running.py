@@ -20,6 +20,7 @@ pytest.importorskip("pytorch_metric_learning")
 
 from vgbench.errors import DatasetNotFound, UsageError, VgbenchError
 from vgbench.models import load_model
+from vgbench.training.keeping import _mean
 from vgbench.training.recipes import load_recipe
 from vgbench.training.run import read_run
 from vgbench.training.running import train
@@ -201,6 +202,27 @@ def test_a_batch_larger_than_what_is_drawn_is_refused_before_anything_is_drawn(
     with pytest.raises(VgbenchError, match=r"100 places, a batch takes 128"):
         train(recipe, "demo-city", tmp_path / "run", data_root=tmp_path / "data")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_number_that_a_job_gives_its_processes_does_not_matter_to_a_run_on_one_device(
+    tiny_city: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LOCAL_RANK", "3")
+    run = train(load_recipe("study", [*SMALL, "epochs=1"]), tiny_city, tmp_path / "run")
+    assert run.finished
+    assert run.model.is_file()
+    assert run.about["device"].startswith("cpu, ")
+
+
+def test_the_losses_of_several_gpus_are_averaged_on_them() -> None:
+    class Strategy:
+        root_device = torch.device("meta")
+
+        def reduce(self, value: torch.Tensor, reduce_op: str) -> torch.Tensor:
+            assert (value.device, reduce_op) == (self.root_device, "mean")
+            return torch.tensor(2.5)
+
+    assert _mean(mock.Mock(strategy=Strategy()), 1.0) == 2.5
 
 
 def test_a_damaged_or_unsafe_checkpoint_is_refused(tiny_city: Path, tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ class _Commands(TyperGroup):
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
         from vgbench.errors import UsageError
 
-        if args[0] not in self.commands:
+        if args[0] not in self.commands and not ctx.resilient_parsing:  # completion asks too
             raise UsageError(
                 f"vgbench leaderboard has no command {args[0]!r}, only "
                 f"{', '.join(self.commands)}. For one dataset: vgbench leaderboard -d {args[0]}"

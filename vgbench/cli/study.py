@@ -20,6 +20,7 @@ MEASURING = {
     "on": "--on",
     "validation": "--validation",
     "device": "--device",
+    "data_root": "--data-root",
 }
 
 

@@ -151,7 +151,7 @@ def train(
         device=device,
         devices=devices,
     )
-    if not leads():
+    if not leads(devices):
         return
     if as_json:
         print_json(run.to_json())

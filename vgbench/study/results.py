@@ -164,7 +164,10 @@ def read_study(path: Path) -> Study:
             raise ValueError(f"it is of another schema than {SCHEMA}")
         return _study(document)
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise VgbenchError(f"{path} cannot be read as a study's results ({error}).") from error
+        raise VgbenchError(
+            f"{path} cannot be read as a study's results ({error}). If it is of an older vgbench, "
+            "delete it and run the study again there: finished runs are kept, and only evaluated."
+        ) from error
 
 
 def write_study(study: Study, path: Path) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from vgbench.datasets import Dataset, load_dataset
-from vgbench.errors import VgbenchError
+from vgbench.errors import UsageError, VgbenchError
 from vgbench.progress import note
 from vgbench.study.plan import Plan
 from vgbench.study.results import (
@@ -72,9 +72,16 @@ def run_study(
     KeyboardInterrupt
         After an interrupt; what was finished stays.
     """
-    from vgbench.training.sources import find_training_data
+    from vgbench.training.sources import DEMO, find_training_data
 
     splits = [load_dataset(name, data_root=data_root) for name in test_sets]
+    if data == DEMO and all(
+        recipe.places_per_batch > recipe.drawn_places for recipe in plan.recipes.values()
+    ):
+        raise UsageError(
+            "No recipe has as many places as it takes for a batch: data.drawn_places is smaller "
+            "than data.places_per_batch."
+        )
     for places in sorted({recipe.drawn_places for recipe in plan.recipes.values()}):
         find_training_data(data, validation, drawn_places=places, data_root=data_root)
     study = begin(Study(data, validation, tuple(overrides)), folder)
@@ -170,7 +177,7 @@ def _trained(
     return train(recipe, data, folder, validation=validation, data_root=data_root, device=device)
 
 
-def _as_trained(run: Run, start: LoadedModel) -> Trained:
+def _as_trained(run: Run, start: LoadedModel | None) -> Trained:
     about = run.about
     return Trained(
         recipe=run.folder.name,
@@ -181,7 +188,7 @@ def _as_trained(run: Run, start: LoadedModel) -> Trained:
         validation=about["validation"],
         initial_weights=str(about["initial_weights"]),
         seconds=round(about["seconds"], 1),
-        start=start.digest or "",
+        start=(start.digest if start else None) or "",
         weights=about["digest"],
         curve=tuple(run.curve),
     )
@@ -211,28 +218,33 @@ def _evaluated(
     return study
 
 
-def _start(recipe: Recipe, initial_weights: str) -> LoadedModel:
-    """The model that a run started from."""
+def _start(recipe: Recipe, initial_weights: str) -> LoadedModel | None:
+    """The model that a run started from, or None where it cannot be had again."""
     from vgbench.models.saving import untrained_model, weights_digest
     from vgbench.training.ingredients import make_network
 
     random = untrained_model(recipe.architecture, seed=recipe.seed)
     if initial_weights.startswith("random"):
         return random
-    network = make_network(recipe)[0]
+    network, words = make_network(recipe)
+    if words != initial_weights:
+        return None  # ImageNet's weights could be had then, and cannot now
     return replace(random, module=network, digest=weights_digest(network, random.architecture))
 
 
 def _with_start(
     study: Study,
     name: str,
-    start: LoadedModel,
+    start: LoadedModel | None,
     recipe: Recipe,
     splits: Sequence[Dataset],
     folder: Path,
     device: str,
 ) -> Study:
     """Evaluate the network that a run started from, where no other run started from the same."""
+    if start is None or start.digest != study.runs[name].start:
+        note(f"What {name} started from cannot be made again here, and is not evaluated.")
+        return study
     for split in splits:
         if study.before_training(name, f"{split.id}/{split.split}"):
             continue

@@ -115,8 +115,9 @@ class Keeping(Checkpoint):
 
 
 def _mean(trainer: Trainer, value: float) -> float:
-    """Of what each process has."""
-    return float(trainer.strategy.reduce(torch.tensor(value), reduce_op="mean"))
+    """Of what each process has; GPUs reduce what is on them."""
+    own = torch.tensor(value, device=trainer.strategy.root_device)
+    return float(trainer.strategy.reduce(own, reduce_op="mean"))
 
 
 class EpochBar(Callback):

@@ -60,6 +60,10 @@ class Places(Dataset[Tensor]):
     in_memory
         Whether to decode everything once, when the first image is asked for; None asks how much
         memory is free.
+    sharers
+        Processes on this machine that keep the images in memory, this one and others like it.
+    silent
+        Whether to decode without a progress bar.
     """
 
     def __init__(
@@ -70,6 +74,8 @@ class Places(Dataset[Tensor]):
         images_per_place: int = IMAGES_PER_PLACE,
         size: tuple[int, int] | None = None,
         in_memory: bool | None = None,
+        sharers: int = 1,
+        silent: bool = False,
     ) -> None:
         self.folder, self.per_place, self.size = folder, images_per_place, size
         grouped = _by_place(folder)
@@ -87,8 +93,8 @@ class Places(Dataset[Tensor]):
         self.height, self.width = height, width
         needed = len(self.paths) * height * width * 3
         if in_memory is None:
-            in_memory = needed <= MEMORY_SHARE * _free_memory()
-        self.in_memory = in_memory
+            in_memory = sharers * needed <= MEMORY_SHARE * _free_memory()
+        self.in_memory, self.silent = in_memory, silent
         self.transform, self.seed, self.epoch = transform, seed, 0
 
     def __len__(self) -> int:
@@ -99,7 +105,7 @@ class Places(Dataset[Tensor]):
         """All images decoded, uint8 (images, H, W, 3), or None where they are not kept."""
         if not self.in_memory:
             return None
-        return _decode_all(self.paths, self._decode, self.height, self.width)
+        return _decode_all(self.paths, self._decode, self.height, self.width, self.silent)
 
     def __getitem__(self, item: int | tuple[int, int]) -> Tensor:
         epoch, place = item if isinstance(item, tuple) else (self.epoch, item)
@@ -242,7 +248,11 @@ def _free_memory() -> int:
 
 
 def _decode_all(
-    paths: list[Path], decode: Callable[[Path], NDArray[np.uint8]], height: int, width: int
+    paths: list[Path],
+    decode: Callable[[Path], NDArray[np.uint8]],
+    height: int,
+    width: int,
+    silent: bool = False,
 ) -> Tensor:
     """All images, uint8 (images, H, W, 3), in memory that workers read without a copy."""
     images = torch.empty((len(paths), height, width, 3), dtype=torch.uint8)
@@ -254,6 +264,7 @@ def _decode_all(
         array[index] = decode(paths[index])
         advance(1)
 
-    with progress("Decoding", len(paths)) as advance, ThreadPoolExecutor() as pool:
+    total = 0 if silent else len(paths)
+    with progress("Decoding", total) as advance, ThreadPoolExecutor() as pool:
         list(pool.map(fill, range(len(paths))))
     return images

@@ -114,21 +114,20 @@ def train(
                 remove_unfinished(place)
             return training.run()
     except Timeout:
-        if not leads():  # the process that started this one has the lock
+        if not training.leads:  # the process that started this one has the lock
             return training.run()
         raise VgbenchError(
             f"Another process is training in {folder}. Wait for it, or name another folder."
         ) from None
 
 
-def leads() -> bool:
-    """Whether this is the process that was asked to train, and not one that Lightning started."""
-    return os.environ.get("LOCAL_RANK", "0") == "0"
+def leads(devices: int) -> bool:
+    """Whether this is the process that was asked to train, and not one that Lightning started.
 
-
-def _tell(text: str) -> None:
-    if leads():
-        note(text)
+    Lightning numbers the processes of a training on several devices; with one device such a number
+    is somebody else's.
+    """
+    return devices == 1 or os.environ.get("LOCAL_RANK", "0") == "0"
 
 
 class _Training:
@@ -147,6 +146,7 @@ class _Training:
         self.memory = memory
         self.recipe, self.data, self.folder = recipe, data, folder
         self.max_steps, self.device, self.devices = max_steps, device, devices
+        self.leads = leads(devices)
 
     def run(self) -> Run:
         from vgbench.training.keeping import LAST
@@ -163,16 +163,16 @@ class _Training:
         checkpoint = self.folder / LAST
         continued = checkpoint if checkpoint.is_file() else None
         if continued and before:
-            _tell(f"Continuing after epoch {len(before.curve)} of {self.recipe.epochs}.")
+            self._tell(f"Continuing after epoch {len(before.curve)} of {self.recipe.epochs}.")
         network, weights = make_network(self.recipe)
         if before is None and "could not be fetched" in weights:
-            _tell(f"Note: training starts from scratch. Its weights are {weights}.")
+            self._tell(f"Note: training starts from scratch. Its weights are {weights}.")
         about["initial_weights"] = about.get("initial_weights", weights)
         if continued is None and about["initial_weights"] != weights:
             about["initial_weights"] = weights  # nothing was trained yet from the others
         with kept_memory():
             way = self._way(network, places, about)
-        if not leads():
+        if not self.leads:
             self._fit(network, places, way, continued)
             run = read_run(self.folder)
             assert run is not None  # the first process wrote it before it started this one
@@ -190,6 +190,10 @@ class _Training:
             raise KeyboardInterrupt
         return run
 
+    def _tell(self, text: str) -> None:
+        if self.leads:
+            note(text)
+
     def _places(self) -> Places:
         from vgbench.training.places import Places
 
@@ -203,9 +207,11 @@ class _Training:
             recipe.seed,
             recipe.images_per_place,
             recipe.size,
+            sharers=self.devices,
+            silent=not self.leads,
         )
         if places.dropped:
-            _tell(
+            self._tell(
                 f"{places.dropped:,} places with fewer than {recipe.images_per_place} images are "
                 f"left out; {len(places):,} remain."
             )
@@ -266,6 +272,11 @@ class _Training:
         way, rates = choose_way(
             network, images, place, self.recipe.precision, self.recipe.layout, self.memory
         )
+        about["device"] = (
+            torch.cuda.get_device_name(place)
+            if place.type == "cuda"
+            else f"{place.type}, {torch.get_num_threads()} threads"
+        )
         about["way"] = {
             "precision": way.precision,
             "channels_last": way.channels_last,
@@ -289,7 +300,9 @@ class _Training:
             with _quiet_lightning(), interrupts.watched(), kept_memory():
                 self._trainer(way, interrupts, len(places)).fit(module, ckpt_path=checkpoint)
         except KeyboardInterrupt:
-            _tell(f"Stopped. The same command goes on from the last whole epoch in {self.folder}.")
+            self._tell(
+                f"Stopped. The same command goes on from the last whole epoch in {self.folder}."
+            )
             raise
         return interrupts.arrived
 
