@@ -71,10 +71,10 @@ def test_the_reference_states_how_it_differs_from_the_study() -> None:
     study, reference = load_recipe("study").values(), load_recipe("reference").values()
     different = {key: value for key, value in reference.items() if study[key] != value}
     assert different == {
-        "title": "the included reference model", "table": 0, "epochs": 12, "rand_augment": 1,
+        "title": "the included reference model", "table": 0, "epochs": 20, "rand_augment": 1,
         "network.weights": "random", "data.places_per_batch": 32, "data.drawn_places": 3000,
         "optimizer.lr": 1e-3,
-        "scheduler.t_max": 12,
+        "scheduler.t_max": 20,
     }  # fmt: skip
 
 
