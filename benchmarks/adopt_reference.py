@@ -23,6 +23,7 @@ from vgbench.errors import UsageError
 from vgbench.evaluation import Result
 from vgbench.models import load_model, untrained_model
 from vgbench.models.included import reference_file
+from vgbench.training.measuring import Way
 from vgbench.training.recipes import load_recipe
 from vgbench.training.run import Run, read_run
 
@@ -98,7 +99,7 @@ def adopt(run: Run, target: Path) -> None:
     """
     recipe = load_recipe("reference")
     expected = {
-        "values": {k: list(v) if isinstance(v, tuple) else v for k, v in recipe.values().items()},
+        "values": recipe.json_values(),
         "finished": True,
         "training_data": f"demo-city train, {recipe.drawn_places:,} places",
         "validation": "demo-city/val",
@@ -135,7 +136,7 @@ def card(run: Run, name: str) -> str:
     }
     first = next(iter(results.values()))
     versions = run.about["versions"]
-    way = run.about["way"]
+    way = Way(run.about["way"]["precision"], run.about["way"]["channels_last"])
     ours, theirs = recipe.values(), study.values()
     return TEXT.format(
         file=name,
@@ -148,8 +149,8 @@ def card(run: Run, name: str) -> str:
         seed=recipe.seed,
         versions=", ".join(f"{name} {version}" for name, version in versions.items()),
         device=run.about.get("device", "cpu"),
-        way=f"{way['precision']}{', channels-last' if way['channels_last'] else ''}",
-        precision=way["precision"],
+        way=way,
+        precision=way.precision,
         epochs=len(run.curve),
         minutes=sum(entry["seconds"] for entry in run.curve) / 60,
         per_place=PER_PLACE,

@@ -152,6 +152,7 @@ def add(
     as_json: options.Json = False,
 ) -> None:
     """Take in a dataset of your own, pinned in registry.toml of the data root."""
+    from vgbench.cli.dataset_text import counts_text
     from vgbench.cli.printing import print_json
     from vgbench.datasets import describe
     from vgbench.datasets.adding import add_dataset
@@ -167,12 +168,7 @@ def add(
         return
     typer.echo(f"Added {name}: {folder}")
     for split in added.splits:
-        counts = {
-            "database images": split.database, "queries": split.queries,
-            "training images": split.train,
-        }  # fmt: skip
-        told = [f"{count:,} {what}" for what, count in counts.items() if count]
-        typer.echo(f"  {split.name}: {', '.join(told)}")
+        typer.echo(f"  {split.name}: {counts_text(split)}")
     typer.echo(f"Use it as any other: -d {name}")
 
 

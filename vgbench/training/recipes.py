@@ -105,6 +105,10 @@ class Recipe:
             found |= {f"{part}.{key}": value for key, value in chosen.settings.items()}
         return found
 
+    def json_values(self) -> dict[str, Any]:
+        """The same as a JSON file gives them back, as run.json keeps them: lists for tuples."""
+        return {k: list(v) if isinstance(v, tuple) else v for k, v in self.values().items()}
+
     def to_toml(self) -> str:
         """The whole recipe as a file that inherits from nothing and reads back the same."""
         values = self.values()

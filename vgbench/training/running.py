@@ -241,8 +241,7 @@ class _Training:
         validation = self.data.validation
         return {
             "recipe": self.recipe.name,
-            "values": {k: list(v) if isinstance(v, tuple) else v
-                       for k, v in self.recipe.values().items()},
+            "values": self.recipe.json_values(),
             "training_data": self.data.name,
             "training_digest": places.digest(),
             "validation": f"{validation.id}/{validation.split}" if validation else None,
